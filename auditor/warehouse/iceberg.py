@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from importlib.util import find_spec
-from io import BytesIO
 from typing import Any, Final, Protocol
 
 from auditor.errors import CollectError, ReadOnlyError, UsageError
@@ -13,6 +12,11 @@ from auditor.model import Reason
 
 _MOST: Final = 100_000
 """Files of a table: to read ten thousand of them takes longer than a sweep."""
+_ENTRIES: Final = 2 * _MOST
+"""What manifests may tell of: files that were just compacted stand there as well, as removed."""
+_MANIFESTS: Final = 10_000
+_METADATA: Final = 256 << 20
+"""Bytes that all metadata may have, packed and unpacked: a file is told of in 1 KB or so."""
 _PARQUET: Final = "PARQUET"
 _LATER: Final = "sweep again later, or leave `s3_metadata` away"
 
@@ -83,40 +87,15 @@ def snapshot(objects: Objects, metadata: str, columns: Mapping[str, Collection[s
 
 def _snapshot(objects: Objects, metadata: str, columns: Mapping[str, Collection[str]]) -> Snapshot:
     home = "".join(f"{part}/" for part in metadata.split("/")[:3])
+
+    def read(url: str) -> bytes:
+        _demand_own(home, url)
+        return objects.read(url)
+
     # An extra, and slow to import.
-    io, table, serializers = (import_module(f"pyiceberg.{one}") for one in ("io", "table", "serializers"))
-
-    class Whole(io.InputFile):  # type: ignore[name-defined,misc] # as said above
-        """A file that is read at once: metadata is small beside the rows."""
-
-        def __init__(self, url: str) -> None:
-            super().__init__(url)
-            _demand_own(home, url)
-            self._content = objects.read(url)
-
-        def __len__(self) -> int:
-            return len(self._content)
-
-        def exists(self) -> bool:
-            return True
-
-        def open(self, seekable: bool = True) -> BytesIO:  # noqa: ARG002, FBT001, FBT002 - its shape
-            return BytesIO(self._content)
-
-    class Reading(io.FileIO):  # type: ignore[name-defined,misc] # as said above
-        """Nothing is ever written or removed: whoever tries is refused."""
-
-        def new_input(self, location: str) -> Whole:
-            return Whole(location)
-
-        def new_output(self, location: str) -> Any:
-            raise ReadOnlyError(f"refused to write {location}")
-
-        def delete(self, location: Any) -> None:
-            raise ReadOnlyError(f"refused to remove {location}")
-
-    files = Reading()
-    told = serializers.FromInputFile.table_metadata(files.new_input(metadata))
+    manifests = import_module("auditor.warehouse.manifests")
+    files = manifests.Files(read, manifests.Room(_METADATA, _MANIFESTS, _ENTRIES))
+    told = files.metadata(metadata)
     fields = {one.name: one for one in told.schema().fields}
     for name, types in columns.items():
         if name not in fields:
@@ -128,7 +107,7 @@ def _snapshot(objects: Objects, metadata: str, columns: Mapping[str, Collection[
     newest = told.current_snapshot()
     if newest is None:
         return Snapshot((), None, ids)
-    found = tuple(_file(one) for one in table.DataScan(told, files).plan_files())
+    found = tuple(_file(one) for one in files.plan(told, newest))
     if len(found) > _MOST:
         why = f"the table has {len(found):,} files, and {_MOST:,} are read at most"
         raise CollectError(why, "wait until S3 Tables has compacted it", reason=Reason.UNSUPPORTED)

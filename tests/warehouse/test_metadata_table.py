@@ -1,13 +1,15 @@
 """A bucket that is read from the live inventory table of S3 Metadata: real tables of Iceberg over the wire."""
 
+import gzip
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from pyiceberg.table import Table
@@ -145,11 +147,11 @@ def _broken(match: str, **how: Any) -> Change:
     return change
 
 
-def _damaged(suffix: str, change: Callable[[bytes], bytes]) -> Change:
+def _damaged(part: str, change: Callable[[bytes], bytes]) -> Change:
     def changed(world: World) -> None:
         world.put()
         for versions in world.cloud.store.buckets[HOME].objects.values():
-            if versions[0].name.endswith(suffix):
+            if part in versions[0].name:
                 versions[0].data = change(versions[0].data or b"")
                 versions[0].size = len(versions[0].data)
 
@@ -192,6 +194,46 @@ def _of_another(world: World) -> None:
     serve(world.cloud, "data", world.table, world.folder)
 
 
+def _number(value: int) -> bytes:
+    """As Avro writes one that is not below zero."""
+    value <<= 1
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*found, value])
+
+
+def _headed(content: bytes) -> bytes:
+    """What of a file of Avro stands before its first block."""
+    return content[: content.index(content[-16:]) + 16]
+
+
+def _one_block(count: int, packed: bytes, length: int | None = None) -> Callable[[bytes], bytes]:
+    def change(content: bytes) -> bytes:
+        size = len(packed) if length is None else length
+        return _headed(content) + _number(count) + _number(size) + packed + content[-16:]
+
+    return change
+
+
+def _zipped(world: World, more: int) -> None:
+    """Have the table's metadata be packed, and become so many bytes longer."""
+    world.put()
+    store = world.cloud.store
+    table = store.buckets["data"].table
+    assert table is not None
+    name = table.metadata.removeprefix(f"s3://{HOME}/")
+    content = gzip.compress((store.buckets[HOME].objects[name][0].data or b"") + b" " * more)
+    name = name.replace(".metadata.json", ".gz.metadata.json")
+    store.put(HOME, name, size=len(content), data=content)
+    table.metadata = f"s3://{HOME}/{name}"
+
+
+_BOMB: Final = zlib.compress(bytes(65 << 20))[2:]
+_LIST, _MANIFEST = "snap-", "-m0.avro"
+
+
 UNUSABLE: dict[str, tuple[Change, str, str]] = {
     "no table": (lambda _: None, "not_found", "MetadataConfigurationNotFound"),
     "it is filled still": (_status("BACKFILLING"), "not_visible", "is BACKFILLING, and not all objects are in it"),
@@ -206,6 +248,14 @@ UNUSABLE: dict[str, tuple[Change, str, str]] = {
     ),
     "its metadata is none": (_damaged(".json", lambda _: b"{}"), "malformed", "metadata cannot be read"),
     "a manifest is cut off": (_damaged(".avro", lambda one: one[:100]), "malformed", "metadata cannot be read"),
+    "a manifest is cut off behind a block": (_damaged(_MANIFEST, _headed), "malformed", "metadata cannot be read"),
+    "the list is cut off in a block": (_damaged(_LIST, lambda one: one[:-40]), "malformed", "metadata cannot be read"),
+    "a block ends behind the file": (_damaged(_LIST, _one_block(1, b"", 1 << 40)), "malformed", "cannot be read"),
+    "a block has nothing": (_damaged(_LIST, _one_block(0, b"")), "malformed", "metadata cannot be read"),
+    "a block becomes too large": (_damaged(_LIST, _one_block(1, _BOMB)), "malformed", "becomes larger than"),
+    "a block is cut off": (_damaged(_LIST, _one_block(1, _BOMB[:9])), "malformed", "metadata cannot be read"),
+    "a block tells of too many": (_damaged(_LIST, _one_block(10_001, _BOMB)), "malformed", "more files than"),
+    "its metadata becomes too large": (lambda world: _zipped(world, 65 << 20), "malformed", "becomes larger than"),
     "a file is cut off": (_damaged(".parquet", lambda one: one[:-9]), "malformed", "has not the"),
     "a file has more": (_damaged(".parquet", lambda one: one + bytes(3 << 20)), "malformed", "more bytes than"),
     "a file is another": (_damaged(".parquet", lambda one: b"x" * len(one)), "malformed", "cannot be read"),
@@ -290,6 +340,33 @@ def test_a_file_that_breaks_off_is_begun_again(world: World, capsys: pytest.Capt
     world.put()
     world.cloud.traffic.fail(".parquet", cut=True, times=2)
     assert world.told(capsys)["totals"]["objects"] == 64
+
+
+def test_metadata_that_is_packed_is_read(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    _zipped(world, 0)
+    assert world.told(capsys)["totals"]["objects"] == 64
+
+
+def test_manifests_that_are_packed_by_zstandard_are_read(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    with world.table.transaction() as change:
+        change.set_properties({"write.avro.compression-codec": "zstd"})
+    world.put()
+    found = world.cloud.store.buckets[HOME].objects
+    assert any(b"zstandard" in (versions[0].data or b"") for name, versions in found.items() if _MANIFEST in name)
+    assert world.told(capsys)["totals"]["objects"] == 64
+
+
+@pytest.mark.parametrize(
+    ("limit", "why"),
+    [("_METADATA", "is larger than"), ("_ENTRIES", "names more files than"), ("_MOST", "has 2 files")],
+)
+def test_all_that_metadata_takes_together_has_a_limit(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, limit: str, why: str
+) -> None:
+    world.put()
+    monkeypatch.setattr(iceberg, limit, 1)
+    (gap,) = [one for one in world.told(capsys)["gaps"] if one["what"] == "s3://data"]
+    assert why in gap["effect"]
 
 
 def test_rows_that_were_deleted_beside_its_files_are_not_counted_but_refused() -> None:

@@ -18,7 +18,7 @@ from auditor.model import Reason
 
 _FILE: Final = re.compile(r"s3://([a-z0-9-]+--table-s3)/(.+)", re.DOTALL)
 _HOME: Final = re.compile(r"arn:aws[a-z-]*:s3tables:[a-z0-9-]+:[0-9]{12}:bucket/[a-z0-9_-]{3,63}")
-_SMALL: Final = 256 << 20
+_SMALL: Final = 64 << 20
 """Bytes of metadata that are read at once."""
 _CHUNK: Final = 1 << 20
 _TRIES: Final = 3
@@ -66,7 +66,7 @@ class S3Tables:
         for chunk in self._chunks(url):
             content += chunk
             if len(content) > _SMALL:
-                raise _unusable("a file of its table's metadata is larger than 256 MiB", Reason.MALFORMED)
+                raise _unusable("a file of its table's metadata is larger than 64 MiB", Reason.MALFORMED)
         return bytes(content)
 
     def fetch(self, url: str, target: Path, size: int) -> None:
