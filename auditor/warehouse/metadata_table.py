@@ -97,8 +97,21 @@ class MetadataTable:
             CollectError: it cannot be read, is not whole, or tells what no bucket can.
             OSError, duckdb.OperationalError: the disk fails.
         """
+        place = self.table.place()
+        try:
+            return self._put(place, folder, target, now)
+        except CollectError as error:
+            # What is compacted goes after a while, and to whoever may not list S3 says that it may not be read.
+            if error.reason not in {Reason.NOT_FOUND, Reason.ACCESS_DENIED}:
+                raise
+            newest = self.table.place()
+            if newest == place:
+                raise
+        return self._put(newest, folder, target, now)
+
+    def _put(self, place: str, folder: Path, target: Path, now: datetime) -> Taken:
         columns = {name: types for name, (_, types) in _COLUMNS.items()}
-        found = iceberg.snapshot(self.table, self.table.place(), columns)
+        found = iceberg.snapshot(self.table, place, columns)
         if not found.rows:
             raise _refused("its table has no row: an empty bucket cannot be told from one that it knows nothing of")
         answer = folder / "answer.parquet"

@@ -5,7 +5,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,8 +16,10 @@ from pyiceberg.table import Table
 from pyiceberg.types import DoubleType, LongType
 
 from auditor.cli import _run as run
+from auditor.connectors.aws.tables import S3Tables
 from auditor.embedded.aws import AwsCloud
 from auditor.errors import CollectError
+from auditor.model import Reason
 from auditor.warehouse import iceberg
 from auditor.warehouse.aggregate import S3_METADATA_COLUMNS
 from tests.clouds import an_aws_cloud
@@ -367,6 +369,87 @@ def test_all_that_metadata_takes_together_has_a_limit(
     monkeypatch.setattr(iceberg, limit, 1)
     (gap,) = [one for one in world.told(capsys)["gaps"] if one["what"] == "s3://data"]
     assert why in gap["effect"]
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, "NoSuchKey"), (403, "AccessDenied")])
+@pytest.mark.parametrize("part", [".avro", ".parquet"])
+def test_a_table_that_was_compacted_meanwhile_is_begun_anew(
+    world: World, capsys: pytest.CaptureFixture[str], status: int, code: str, part: str
+) -> None:
+    world.put()
+    store = world.cloud.store
+    table = store.buckets["data"].table
+    assert table is not None
+    old, now = table.metadata, store.permits
+    add(world.table, [{**rows_of(store.buckets["data"])[5], "key": "org-1/new/1", "sequence_number": "1"}])
+    newest = serve(world.cloud, "data", world.table, world.folder).metadata
+    table = store.buckets["data"].table
+    assert table is not None
+    table.metadata = old
+    world.cloud.traffic.fail(part, status=status, code=code, times=1)
+
+    def permits(account: str, action: str, resource: str) -> bool:
+        # Whoever has asked where it is finds it elsewhere from then on.
+        asked = [one.service for one in world.cloud.traffic.requests]
+        table.metadata = old if asked.count("s3tables") < 2 else newest
+        return now(account, action, resource)
+
+    store.permits = permits
+    assert world.told(capsys)["totals"]["objects"] == 65
+    # It is as it was when it is looked for again: nothing is gained by that.
+    table.metadata = old
+    store.permits = now
+    world.cloud.traffic.fail(part, status=status, code=code)
+    asked = len(world.cloud.traffic.requests)
+    hints = {one["reason"]: one["hint"] for one in world.told(capsys)["gaps"] if one["what"] == "s3://data"}
+    assert "the table may have been compacted meanwhile" in hints["not_found" if status == 404 else "access_denied"]
+    assert sum(part in one.target for one in world.cloud.traffic.requests[asked:]) == 1
+
+
+class Trickle:
+    """A client of S3 whose every answer comes in pieces, with so many seconds before each."""
+
+    def __init__(self, pieces: list[bytes], seconds: float) -> None:
+        self.pieces, self.seconds, self.now, self.asked = pieces, seconds, 0.0, 0
+
+    def ticks(self) -> float:
+        return self.now
+
+    def s3(self, *_: object) -> Any:
+        return self
+
+    def get_object(self, **_: object) -> dict[str, Any]:
+        self.asked += 1
+        self.left = iter(self.pieces)
+        return {"Body": nullcontext(self), "ContentLength": sum(map(len, self.pieces))}
+
+    def read1(self, _: int) -> bytes:
+        self.now += self.seconds
+        return next(self.left, b"")
+
+
+def test_a_file_that_comes_too_slowly_is_given_up(tmp_path: Path) -> None:
+    url = f"s3://{HOME}/data/1.parquet"
+    for pieces, seconds, enough in (
+        ([bytes(1)] * 100_000, 5.0, False),
+        ([bytes(16 << 10)] * 1000, 1.01, False),
+        ([bytes(16 << 10)] * 1000, 1.0, True),
+        ([bytes(1)] * 11, 5.0, True),
+        ([bytes(1)], 600.0, True),
+    ):
+        cloud = Trickle(pieces, seconds)
+        clients: Any = cloud
+        table = S3Tables(clients, "s3://data", None, None, cloud.ticks)
+        if enough:
+            table.fetch(url, tmp_path / "file", len(b"".join(pieces)))
+            assert (tmp_path / "file").read_bytes() == b"".join(pieces)
+            continue
+        with pytest.raises(CollectError, match="comes too slowly") as refused:
+            table.fetch(url, tmp_path / "file", 1 << 30)
+        assert refused.value.reason is Reason.TIMEOUT
+        assert cloud.asked == 3
+        # Each attempt has a minute of its own.
+        assert cloud.now < 3 * 70
 
 
 def test_rows_that_were_deleted_beside_its_files_are_not_counted_but_refused() -> None:

@@ -6,10 +6,13 @@ ends in `--table-s3`: no other bucket's objects are.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+
+from urllib3.exceptions import HTTPError
 
 from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.aws.session import AwsClients
@@ -29,13 +32,32 @@ CONFIGURED: Final = "s3:GetBucketMetadataTableConfiguration"
 """The permission that is asked for first."""
 _LOCATED: Final = "s3tables:GetTableMetadataLocation"
 _READ: Final = "s3tables:GetTableData"
+_NEWEST: Final = "the table may have been compacted meanwhile, and the next sweep reads its newest metadata"
+_MOVED: Final = {
+    Reason.NOT_FOUND: _NEWEST,
+    # So S3 says to whoever may not list that there is none.
+    Reason.ACCESS_DENIED: f"grant {_READ} to the auditor; if it has that, {_NEWEST}",
+}
+"""What may be done about a file that the table names and that cannot be had."""
+_WINDOW: Final = 60.0
+"""Seconds over which it is looked at how fast a file comes."""
+_SLOWEST: Final = 16 << 10
+"""Bytes a second, below which it is given up."""
 
 
 class S3Tables:
     """`warehouse.metadata_table.Table` of one bucket."""
 
-    def __init__(self, clients: AwsClients, url: str, region: str | None, account: str | None) -> None:
+    def __init__(
+        self,
+        clients: AwsClients,
+        url: str,
+        region: str | None,
+        account: str | None,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._clients = clients
+        self._ticks = ticks
         self._bucket = url.removeprefix("s3://")
         self._place = region, account
 
@@ -96,17 +118,42 @@ class S3Tables:
         hit = _FILE.fullmatch(url)
         if hit is None:
             raise _unusable("its table names a file that is in no table bucket", Reason.MALFORMED)
-        with self._told("a file of its table of S3 Metadata cannot be read", _READ):
-            body = self._clients.s3(*self._place).get_object(Bucket=hit[1], Key=hit[2])["Body"]
-            yield from body.iter_chunks(_CHUNK)
+        with self._told("a file of its table of S3 Metadata cannot be read", _READ, _MOVED):
+            told = self._clients.s3(*self._place).get_object(Bucket=hit[1], Key=hit[2])
+            with told["Body"] as body:
+                yield from self._flowing(body, told["ContentLength"])
+
+    def _flowing(self, body: Any, due: int) -> Iterator[bytes]:
+        """What comes of so many bytes, as it comes: the client's own timeout begins anew with each byte.
+
+        Raises:
+            CollectError: it breaks off, or comes too slowly.
+        """
+        had, since, looked = 0, 0, self._ticks()
+        # No `read`: that waits until it has all that it was asked for.
+        while some := body.read1(_CHUNK):
+            had, since = had + len(some), since + len(some)
+            yield some
+            if (now := self._ticks()) - looked >= _WINDOW:
+                if since < _SLOWEST * (now - looked) and had < due:
+                    raise self._stopped("comes too slowly")
+                since, looked = 0, now
+        if had != due:
+            raise self._stopped("breaks off")
+
+    @staticmethod
+    def _stopped(why: str) -> CollectError:
+        hint = "look at the network between the auditor and AWS, and try again"
+        return CollectError(f"a file of its table of S3 Metadata {why}", hint, reason=Reason.TIMEOUT)
 
     @contextmanager
-    def _told(self, what: str, permission: str) -> Iterator[None]:
+    def _told(self, what: str, permission: str, hints: Mapping[Reason, str] | None = None) -> Iterator[None]:
         try:
             yield
-        except FAULTS as error:
+        except (*FAULTS, HTTPError) as error:
             reason = reason_of(error)
-            raise CollectError(f"{what}: {code_of(error)}", hint_for(reason, permission), reason=reason) from None
+            hint = (hints or {}).get(reason) or hint_for(reason, permission)
+            raise CollectError(f"{what}: {code_of(error)}", hint, reason=reason) from None
 
 
 def _table(told: Mapping[str, Any]) -> dict[str, str]:
