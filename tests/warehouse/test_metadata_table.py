@@ -252,7 +252,7 @@ UNUSABLE: dict[str, tuple[Change, str, str]] = {
     "a manifest is cut off": (_damaged(".avro", lambda one: one[:100]), "malformed", "metadata cannot be read"),
     "a manifest is cut off behind a block": (_damaged(_MANIFEST, _headed), "malformed", "metadata cannot be read"),
     "the list is cut off in a block": (_damaged(_LIST, lambda one: one[:-40]), "malformed", "metadata cannot be read"),
-    "a block ends behind the file": (_damaged(_LIST, _one_block(1, b"", 1 << 40)), "malformed", "cannot be read"),
+    "a block ends behind the file": (_damaged(_LIST, _one_block(1, b"", 1 << 27)), "malformed", "cannot be read"),
     "a block has nothing": (_damaged(_LIST, _one_block(0, b"")), "malformed", "metadata cannot be read"),
     "a block becomes too large": (_damaged(_LIST, _one_block(1, _BOMB)), "malformed", "becomes larger than"),
     "a block is cut off": (_damaged(_LIST, _one_block(1, _BOMB[:9])), "malformed", "metadata cannot be read"),
