@@ -1,6 +1,6 @@
 """All namespaces cut into parts, one after the other, so that what is asked of them takes bounded memory."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -57,11 +57,20 @@ def cut(
 
     Rows stand in the order of namespaces, so that each part of the files is read once.
     """
-    starts: list[str | None] = [None]
+    begun = ask(_STARTS, {"files": files}) if files else ()
+    yield from (Cut(first, until) for first, until in pairwise([*starts(begun, rows_at_once), None]))
+
+
+def starts(begun: Iterable[tuple[Any, ...]], rows_at_once: int) -> Iterator[str | None]:
+    """Yield where parts begin, the first of them before all namespaces.
+
+    `begun`: the first namespace of rows that are compressed together, and how many they are, in this order.
+    """
+    before: str | None = None
+    yield before
     rows = 0
-    for start, count in ask(_STARTS, {"files": files}) if files else ():
-        if rows >= rows_at_once and start != starts[-1]:
-            starts.append(start)
-            rows = 0
+    for start, count in begun:
+        if rows >= rows_at_once and start != before:
+            yield start
+            before, rows = start, 0
         rows += count
-    yield from (Cut(first, until) for first, until in pairwise([*starts, None]))

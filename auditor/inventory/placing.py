@@ -2,17 +2,19 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from auditor.inventory.cuts import EVERYTHING, OUTSIDE, ROWS_AT_ONCE, Cut, cut
+from auditor.inventory.cuts import EVERYTHING, OUTSIDE, Cut, cut
 from auditor.inventory.files import UNFINISHED, put, very_file
+from auditor.inventory.mixing import any_mixed, beside_itself
+from auditor.inventory.placed import Writer
 from auditor.inventory.sql import working
 from auditor.model import KeyName
 from auditor.ownership.registered import Labels, Portion
@@ -151,20 +153,9 @@ def _asking(database: duckdb.DuckDBPyConnection) -> Callable[[str, Mapping[str, 
     return lambda text, values: database.execute(text, dict(values)).fetchall()
 
 
-def has_mixed(held: Path, folder: Path, of_keys: "OfKeys") -> bool:
-    """Whether live data of any namespace is under more than one key, or may be.
-
-    `folder` is for what does not fit into memory.
-    """
-    file = very_file(held)
-    with working(folder) as database:
-        for one in cut([file], _asking(database), ROWS_AT_ONCE):
-            values = {"held": [file], **one.values}
-            if not _has_any(database, _PERHAPS_MIXED, one, values):
-                continue
-            if _has_any(database, _MIXED, one, {**values, **of_keys.spelt}):
-                return True
-    return False
+def has_mixed(held: Path, of_keys: "OfKeys") -> bool:
+    """Whether live data of any namespace is under more than one key, or may be."""
+    return any_mixed(held, of_keys.ones, _ROWS_AT_ONCE)
 
 
 def _has_any(database: duckdb.DuckDBPyConnection, text: str, part: Cut, values: Mapping[str, Any]) -> bool:
@@ -232,22 +223,25 @@ def place(held: Path, target: Path, bucket: str, entries: Path, of_keys: OfKeys,
     `is_known`: the registries know all namespaces of the bucket.
     """
     unfinished = target.with_name(f"{UNFINISHED}{os.getpid()}-{target.name}")
+    values = of_keys.values
+    with Writer(unfinished) as writer:
+        # Without any registry nobody names a namespace, and the entries are known to be none before they are read.
+        if not (is_known or values["owned"] or values["labelled"] or pq.read_metadata(entries).num_rows):
+            for some in beside_itself(held, of_keys.ones, _ROWS_AT_ONCE):
+                writer.write(some)
+        else:
+            asked = {"entries": [very_file(entries)], "bucket": bucket, "is_known": is_known, **values}
+            for some in _beside_registries(held, target.parent, asked):
+                writer.write(some)
+    put(unfinished, target)
+
+
+def _beside_registries(held: Path, folder: Path, values: Mapping[str, Any]) -> Iterator[pa.Table]:
     rows = [very_file(held)]
-    values = {
-        "held": rows,
-        "entries": [very_file(entries)],
-        "bucket": bucket,
-        "is_known": is_known,
-        **of_keys.values,
-    }
-    with working(target.parent) as database, ExitStack() as stack:
-        writer: pq.ParquetWriter | None = None
+    with working(folder) as database:
         parts = tuple(cut(rows, _asking(database), _ROWS_AT_ONCE))
         for one in (OUTSIDE, *parts) if len(parts) > 1 else (EVERYTHING,):
             is_mixed = _has_any(database, _PERHAPS_MIXED, one, {"held": rows, **one.values})
             mixed = _BESIDE_MIXED.format(span=one.text) if is_mixed else _BESIDE_NONE
-            asked = database.sql(_PLACED.format(span=one.text, mixed=mixed), params={**values, **one.values})
-            some = asked.to_arrow_table()
-            writer = writer or stack.enter_context(pq.ParquetWriter(unfinished, some.schema, compression="zstd"))
-            writer.write_table(some)
-    put(unfinished, target)
+            asked = {"held": rows, **values, **one.values}
+            yield database.sql(_PLACED.format(span=one.text, mixed=mixed), params=asked).to_arrow_table()

@@ -347,14 +347,14 @@ class RegistryStore:
                 is_known = bool(told["known"].get(bucket, False))
                 of_keys = _of_keys(told)
                 is_said = is_known or of_keys.tenants or of_keys.labels or told["declared"]["by_registries"]
-                if not is_said and not has_mixed(held, folder, of_keys):
+                if not is_said and not has_mixed(held, of_keys):
                     notes.write(proof, _PLAIN)
                     return None
                 if not _is_whole(folder):
                     raise LedgerError("what registries say was changed", "poll: it is put together anew")
                 place(held, target, bucket, folder / _ENTRIES, of_keys, is_known=is_known)
                 notes.write(proof, files.digest(target))
-        except (OSError, duckdb.Error) as error:
+        except (OSError, duckdb.Error, pa.ArrowException) as error:
             raise cannot_write(self._root, error) from None
         return target
 
