@@ -54,6 +54,12 @@ class _Group:
         ends_before = first is not None and self.last is not None and self.last < first
         return self.inside and not begins_later and not ends_before
 
+    def holds_only(self, first: str | None, until: str | None) -> bool:
+        """Whether all that is there is in such a namespace."""
+        if self.outside or self.first is None or self.last is None:
+            return False
+        return (first is None or first <= self.first) and (until is None or self.last < until)
+
 
 class InOrder:
     """The rows of one file: those in no namespace, and then the others in the order of their namespaces."""
@@ -67,16 +73,18 @@ class InOrder:
         """What was read last: the next part may begin in it."""
 
     def __iter__(self) -> Iterator[pa.Table]:
-        yield from self._some([one for one in self._groups if one.outside], pc.field("namespace").is_null())
+        none = pc.field("namespace").is_null()
+        yield from self._together(self._read(one.number).filter(none) for one in self._groups if one.outside)
         begun = sorted((one.first, one.rows) for one in self._groups if one.first is not None)
         for first, until in pairwise([*starts(begun, self._rows_at_once), None]):
-            name: Any = pc.field("namespace")  # any: the stubs know of no comparing
-            span = name.is_valid() if first is None else name >= first
-            span = span if until is None else span & (name < until)
-            yield from self._some([one for one in self._groups if one.may_hold(first, until)], span)
+            span = _span(first, until)
+            some = [one for one in self._groups if one.may_hold(first, until)]
+            yield from self._together(
+                self._read(one.number) if one.holds_only(first, until) else self._read(one.number).filter(span)
+                for one in some
+            )
 
-    def _some(self, groups: Iterable[_Group], span: pc.Expression) -> Iterator[pa.Table]:
-        found = [self._read(one.number).filter(span) for one in groups]
+    def _together(self, found: Iterable[pa.Table]) -> Iterator[pa.Table]:
         if some := [one for one in found if one.num_rows]:
             yield _sorted(pa.concat_tables(some).unify_dictionaries())
 
@@ -84,6 +92,13 @@ class InOrder:
         if self._last is None or self._last[0] != number:
             self._last = number, self._file.read_row_group(number, self._columns)
         return self._last[1]
+
+
+def _span(first: str | None, until: str | None) -> pc.Expression:
+    name: Any = pc.field("namespace")  # any: the stubs know of no comparing
+    begun: Any = name.is_valid() if first is None else name >= first
+    span: pc.Expression = begun if until is None else begun & (name < until)
+    return span
 
 
 def opened(path: Path) -> pq.ParquetFile:
