@@ -322,7 +322,7 @@ UNKNOWN_SETTINGS = {
     "a table in a table": ("[[account]]\n[account.web]\n", "it is a setting of the top of the file, before the"),
     "an unknown table": (
         "[x]\n",
-        "the file has state, ledger, inventory, inventory_region, inventory_account, schedule, account, platform, bucket",
+        "the file has state, ledger, inventory, inventory_region, inventory_account, schedule, account, platform",
     ),
 }
 
