@@ -105,7 +105,7 @@ class Aws:
         )
         if bucket.s3_inventory is None:
             return census
-        reports = S3Reports(self._clients, bucket.url, bucket.s3_inventory, *place)
+        reports = S3Reports(self._clients, bucket.url, bucket.s3_inventory, place)
         state = self._config.state
         return Reported(census, reports, state, state / "s3-inventory" / folder_name(bucket.url))
 

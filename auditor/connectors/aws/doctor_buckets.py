@@ -215,7 +215,7 @@ class BucketQuestions:
         return Question(group_of(place.account), f"{place.url}: table of S3 Metadata", ask, TABLE, endpoint)
 
     def _report(self, place: S3Place, name: str) -> Question:
-        reports = S3Reports(self.clients, place.url, name, place.region, place.account)
+        reports = S3Reports(self.clients, place.url, name, (place.region, place.account))
 
         def ask() -> Told:
             try:

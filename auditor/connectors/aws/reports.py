@@ -6,19 +6,20 @@ Source: Amazon S3 API Reference, GetBucketInventoryConfiguration; Amazon S3 User
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
+from auditor.connectors.aws.bodies import FAULTS, flowing
+from auditor.connectors.aws.errors import code_of, hint_for, reason_of
 from auditor.connectors.aws.session import AwsClients
 from auditor.errors import CollectError
 from auditor.inventory_report import Report, ReportFile
 from auditor.model import Reason
 
-_CHUNK: Final = 1 << 20
 _SMALL: Final = 64 << 20
 """Bytes of a manifest: some hundred for each file of a report."""
 _TRIES: Final = 3
@@ -40,11 +41,20 @@ _LATEST: Final = timedelta(hours=1)
 class S3Reports:
     """The reports of one bucket that one inventory configuration of its makes."""
 
-    def __init__(self, clients: AwsClients, url: str, name: str, region: str | None, account: str | None) -> None:
+    def __init__(
+        self,
+        clients: AwsClients,
+        url: str,
+        name: str,
+        place: tuple[str | None, str | None],
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`name`: of the configuration; `place`: the bucket's Region and account, as configured."""
         self._clients = clients
+        self._ticks = ticks
         self._bucket = url.removeprefix("s3://")
         self._name = name
-        self._place = region, account
+        self._place = place
 
     def newest(self, now: datetime) -> Report:
         """Find the newest report that is whole.
@@ -146,7 +156,8 @@ class S3Reports:
     def _chunks(self, home: str, key: str, owner: str | None) -> Iterator[bytes]:
         with self._told("a file of its report cannot be read", f"s3:GetObject on {home}"):
             asked: dict[str, Any] = {"Bucket": home, "Key": key, **_owned(owner)}
-            yield from self._clients.s3(*self._place).get_object(**asked)["Body"].iter_chunks(_CHUNK)
+            told = self._clients.s3(*self._place).get_object(**asked)
+            yield from flowing(told, "a file of its report", self._ticks)
 
     @contextmanager
     def _told(self, what: str, permission: str) -> Iterator[None]:

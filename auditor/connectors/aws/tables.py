@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from urllib3.exceptions import HTTPError
-
-from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
+from auditor.connectors.aws.bodies import FAULTS, flowing
+from auditor.connectors.aws.errors import code_of, hint_for, reason_of
 from auditor.connectors.aws.session import AwsClients
 from auditor.errors import CollectError
 from auditor.model import Reason
@@ -23,7 +22,6 @@ _FILE: Final = re.compile(r"s3://([a-z0-9-]+--table-s3)/(.+)", re.DOTALL)
 _HOME: Final = re.compile(r"arn:aws[a-z-]*:s3tables:[a-z0-9-]+:[0-9]{12}:bucket/[a-z0-9_-]{3,63}")
 _SMALL: Final = 64 << 20
 """Bytes of metadata that are read at once."""
-_CHUNK: Final = 1 << 20
 _TRIES: Final = 3
 """How often a file is begun that breaks off: the SDK asks again for answers, and not for what lacks of one."""
 _ACTIVE: Final = "ACTIVE"
@@ -39,10 +37,6 @@ _MOVED: Final = {
     Reason.ACCESS_DENIED: f"grant {_READ} to the auditor; if it has that, {_NEWEST}",
 }
 """What may be done about a file that the table names and that cannot be had."""
-_WINDOW: Final = 60.0
-"""Seconds over which it is looked at how fast a file comes."""
-_SLOWEST: Final = 16 << 10
-"""Bytes a second, below which it is given up."""
 
 
 class S3Tables:
@@ -120,37 +114,13 @@ class S3Tables:
             raise _unusable("its table names a file that is in no table bucket", Reason.MALFORMED)
         with self._told("a file of its table of S3 Metadata cannot be read", _READ, _MOVED):
             told = self._clients.s3(*self._place).get_object(Bucket=hit[1], Key=hit[2])
-            with told["Body"] as body:
-                yield from self._flowing(body, told["ContentLength"])
-
-    def _flowing(self, body: Any, due: int) -> Iterator[bytes]:
-        """What comes of so many bytes, as it comes: the client's own timeout begins anew with each byte.
-
-        Raises:
-            CollectError: it breaks off, or comes too slowly.
-        """
-        had, since, looked = 0, 0, self._ticks()
-        # No `read`: that waits until it has all that it was asked for.
-        while some := body.read1(_CHUNK):
-            had, since = had + len(some), since + len(some)
-            yield some
-            if (now := self._ticks()) - looked >= _WINDOW:
-                if since < _SLOWEST * (now - looked) and had < due:
-                    raise self._stopped("comes too slowly")
-                since, looked = 0, now
-        if had != due:
-            raise self._stopped("breaks off")
-
-    @staticmethod
-    def _stopped(why: str) -> CollectError:
-        hint = "look at the network between the auditor and AWS, and try again"
-        return CollectError(f"a file of its table of S3 Metadata {why}", hint, reason=Reason.TIMEOUT)
+            yield from flowing(told, "a file of its table of S3 Metadata", self._ticks)
 
     @contextmanager
     def _told(self, what: str, permission: str, hints: Mapping[Reason, str] | None = None) -> Iterator[None]:
         try:
             yield
-        except (*FAULTS, HTTPError) as error:
+        except FAULTS as error:
             reason = reason_of(error)
             hint = (hints or {}).get(reason) or hint_for(reason, permission)
             raise CollectError(f"{what}: {code_of(error)}", hint, reason=reason) from None

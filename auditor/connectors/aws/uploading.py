@@ -5,18 +5,19 @@ an object of the same name is there, `s3:GetObject` to tell whether it is the sa
 PutObject; Amazon S3 User Guide, Conditional writes.
 """
 
+import time
 from base64 import b64encode
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
+from auditor.connectors.aws.bodies import FAULTS, flowing
+from auditor.connectors.aws.errors import code_of, hint_for, reason_of
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.uploads import DIGEST, Folder, not_looked_at
 from auditor.errors import CollectError
 from auditor.media_types import media_type_of
 
-_CHUNK: Final = 1 << 20
 _THERE: Final = "PreconditionFailed"
 
 
@@ -60,7 +61,8 @@ class S3Uploads:
         """
         client, key = self._clients.s3(*self._place), self._folder.key(name)
         try:
-            out.writelines(client.get_object(Bucket=self._folder.bucket, Key=key)["Body"].iter_chunks(_CHUNK))
+            told = client.get_object(Bucket=self._folder.bucket, Key=key)
+            out.writelines(flowing(told, f"{name} at {self.url}", time.monotonic))
         except FAULTS as error:
             raise self._failed(error, f"{name} was not read from", "s3:GetObject") from None
 
