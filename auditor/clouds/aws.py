@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -30,8 +30,9 @@ from auditor.connectors.aws.usage import AwsLastUses
 from auditor.connectors.pace import Pace, Paces, of_a_bucket
 from auditor.connectors.wire import Wire
 from auditor.inventory.folders import folder_name
-from auditor.model import KeyName, Population
-from auditor.ports import BucketLister, Depot, Feed, LastUses, ObjectSource, Uploads
+from auditor.inventory_report import ByReport
+from auditor.model import KeyName, Listing, Population
+from auditor.ports import BucketLister, Coming, Depot, Feed, LastUses, ObjectSource, Shard, Uploads
 from auditor.warehouse.reported import Reported
 
 _KMS_QUOTA: Final = 2_000
@@ -80,38 +81,48 @@ class Aws:
 
     def source(self, bucket: Bucket, *, by_sdk: bool) -> ObjectSource:
         """One bucket."""
-        limits, place = self._config.limits, (bucket.region, bucket.account)
-        rate = limits.requests_per_second
-        counts = S3Counts(self._clients, bucket.url, bucket.account, self._clock) if self._are_counts_wanted else None
-        plain = S3Bucket(
-            self._clients.s3(*place),
-            bucket.url,
-            bucket.populations,
-            of_a_bucket(rate),
-            self._clock,
-            counts=counts.read if counts is not None else None,
-        )
+        plain = self._plain(bucket)
         if by_sdk:
             return plain
-        census = S3Census(
-            plain,
-            self._clients,
-            place,
-            bucket.populations,
-            ceiling=rate,
-            clock=self._clock,
-            reverify=timedelta(days=limits.reverify_days),
-            streams=limits.streams,
-        )
+        census = self._census(bucket, plain)
         if bucket.s3_inventory is None:
             return census
-        reports = S3Reports(self._clients, bucket.url, bucket.s3_inventory, place)
+        reports = S3Reports(self._clients, bucket.url, bucket.s3_inventory, (bucket.region, bucket.account))
         state = self._config.state
         return Reported(census, reports, state, state / "s3-inventory" / folder_name(bucket.url))
 
     def table(self, bucket: Bucket) -> S3Tables:
         """The live inventory table of one bucket's S3 Metadata."""
-        return S3Tables(self._clients, bucket.url, bucket.region, bucket.account)
+        census = self._census(bucket, self._plain(bucket))
+
+        def heads(report: ByReport) -> Iterator[Coming]:
+            return (some for _, some in census.shards(Listing.STORED, [Shard()], report=report))
+
+        return S3Tables(self._clients, bucket.url, bucket.region, bucket.account, heads=heads)
+
+    def _census(self, bucket: Bucket, plain: S3Bucket) -> S3Census:
+        limits, place = self._config.limits, (bucket.region, bucket.account)
+        return S3Census(
+            plain,
+            self._clients,
+            place,
+            bucket.populations,
+            ceiling=limits.requests_per_second,
+            clock=self._clock,
+            reverify=timedelta(days=limits.reverify_days),
+            streams=limits.streams,
+        )
+
+    def _plain(self, bucket: Bucket) -> S3Bucket:
+        counts = S3Counts(self._clients, bucket.url, bucket.account, self._clock) if self._are_counts_wanted else None
+        return S3Bucket(
+            self._clients.s3(bucket.region, bucket.account),
+            bucket.url,
+            bucket.populations,
+            of_a_bucket(self._config.limits.requests_per_second),
+            self._clock,
+            counts=counts.read if counts is not None else None,
+        )
 
     def lister(self) -> BucketLister | None:
         """Who lists the buckets of the accounts that configured ones are read with; None where there are none."""

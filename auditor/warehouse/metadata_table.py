@@ -15,7 +15,7 @@ from auditor.inventory.sql import quoted, working
 from auditor.model import Reason
 from auditor.plurals import counted
 from auditor.ports import Taken
-from auditor.warehouse import iceberg
+from auditor.warehouse import iceberg, lacking
 from auditor.warehouse.aggregate import S3_METADATA_COLUMNS, statement
 from auditor.warehouse.answer import Answer
 
@@ -27,6 +27,7 @@ _COLUMNS: Final = {
     "is_delete_marker": ("BOOLEAN", ("boolean",)),
     "size": ("BIGINT", ("int", "long")),
     "last_modified_date": ("TIMESTAMP", ("timestamp", "timestamptz")),
+    **dict.fromkeys(lacking.COLUMNS, _TEXT),
 }
 """Which are read, as what, and of which types of Iceberg they may be."""
 # Sums pass over what is NULL, and less than nothing makes them smaller: neither is seen in them any more.
@@ -51,8 +52,8 @@ SELECT count(*) FROM (
 """
 
 
-class Table(Protocol):
-    """A table of S3 Metadata, and where its files lie."""
+class Table(lacking.Asking, Protocol):
+    """A table of S3 Metadata, where its files lie, and who asks the objects that it tells of."""
 
     def place(self) -> str:
         """The URL of its metadata as it is just now.
@@ -119,8 +120,9 @@ class MetadataTable:
             files = ", ".join(f"'{quoted(very_file(one))}'" for one in paths)
             given = f"read_parquet([{files}], schema = {_schema(found.fields)}, hive_partitioning = false)"
             session.execute(f"CREATE TEMP VIEW inventory AS SELECT * FROM {given}")  # noqa: S608 - ours
-            counts = f"SELECT count(*), count(*) FILTER (WHERE {_ODD}) FROM inventory"  # noqa: S608 - ours
-            ((rows, odd),) = session.execute(counts).fetchall()
+            kinds = f"count(*), count(*) FILTER (WHERE {_ODD}), count(*) FILTER (WHERE {lacking.LACKS})"
+            counts = f"SELECT {kinds} FROM inventory"  # noqa: S608 - ours
+            ((rows, odd, keyless),) = session.execute(counts).fetchall()
             if rows != found.rows:
                 raise _refused(f"its files have {counted(rows, 'row')}, and its metadata says {found.rows:,}")
             if odd:
@@ -134,7 +136,8 @@ class MetadataTable:
             session.execute(_TOLD)
             # By the clock of the cloud, as a warehouse's own is, and as of before the table was looked for.
             asked = f"TIMESTAMPTZ '{now.isoformat()}'"
-            text = statement("s3-metadata", self.answer.layout, "told", self.answer.bucket, place="nth", asked=asked)
+            source = lacking.learn(session, self.table, folder, now) if keyless else "told"
+            text = statement("s3-metadata", self.answer.layout, source, self.answer.bucket, place="nth", asked=asked)
             session.execute(f"COPY ({text}) TO '{quoted(str(answer))}' (FORMAT parquet)")
         try:
             return replace(self.answer, path=answer, named=_WHAT, hint=_HINT).put(folder, target, now)

@@ -75,8 +75,9 @@ FROM told
 """  # noqa: S608 - numbers of our own
 _IN_ORDER: Final = """
 COPY (
-    SELECT name, version, newest, size, strftime(modified, '%Y-%m-%dT%H:%M:%S.%gZ') AS modified, etag, class, status,
-        archived
+    SELECT name, version, newest, size,
+        replace(CAST(CAST(modified AS TIMESTAMP) AS VARCHAR), ' ', 'T') || 'Z' AS modified,
+        etag, class, status, archived
     FROM told WHERE NOT marker ORDER BY name, newest DESC, modified DESC, version
 ) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 40960)
 """

@@ -117,9 +117,42 @@ def test_a_key_that_is_disabled_is_found_by_the_table(world: World, capsys: pyte
     assert "data-unreadable" in {rule for rule, _ in rules[0]}
 
 
-def test_a_key_that_the_table_could_not_learn_is_unknown_and_never_unencrypted(
+def test_a_key_that_the_table_could_not_learn_is_asked_of_the_object(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    rows = rows_of(world.cloud.store.buckets["data"])
+    lacking = [one for one in rows if one.get("kms_key_arn") and one["key"].startswith("org-2/")]
+    add(world.table, [{**one, "kms_key_arn": None} if one in lacking else one for one in rows])
+    serve(world.cloud, "data", world.table, world.folder)
+    by_table = world.told(capsys)
+    heads = [one for one in world.cloud.traffic.requests if one.verb == "HEAD" and one.target.startswith("/data/")]
+    assert len(heads) == len(lacking) > 10
+    assert of_data(by_table) == of_data(world.told(capsys, "swept"))
+
+
+def test_of_what_lacks_a_key_that_which_is_gone_is_left_out_and_that_of_which_nobody_answers_is_unknown(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.warehouse.lacking._AT_ONCE", 3)
+    store = world.cloud.store
+    rows = rows_of(store.buckets["data"])
+    add(world.table, [{**one, "kms_key_arn": None} if one.get("kms_key_arn") else one for one in rows])
+    serve(world.cloud, "data", world.table, world.folder)
+    before = world.told(capsys)["totals"]["objects"]
+    store.delete("data", "outside", store.buckets["data"].objects["outside"][0].version_id)
+    after = world.told(capsys)
+    assert (after["totals"]["objects"], after["coverage"]["buckets"][0]["unresolved"]) == (before - 1, 0)
+    store.denied.add(("GetObject", "data"))
+    denied = world.told(capsys)
+    assert denied["totals"]["objects"] == before
+    assert denied["coverage"]["buckets"][0]["unresolved"] == len([one for one in rows if one.get("kms_key_arn")])
+    assert {one["encryption"] for one in denied["dependencies"]} == {"unknown", "provider", "customer_supplied"}
+
+
+def test_a_key_that_nobody_can_learn_is_unknown_and_never_unencrypted(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.cloud.store.denied.add(("GetObject", "data"))
     row = rows_of(world.cloud.store.buckets["data"])[5]
     add(world.table, [{**row, "kms_key_arn": None}, {**row, "key": "org-1/a/2", "encryption_status": None}])
     serve(world.cloud, "data", world.table, world.folder)
@@ -305,12 +338,12 @@ def test_a_column_that_was_named_anew_is_read_by_what_files_know_it_by(
 ) -> None:
     with world.table.update_schema() as update:
         update.rename_column("kms_key_arn", "key_once")
-        update.rename_column("e_tag", "etag_once")
+        update.rename_column("checksum_algorithm", "once")
     rows = rows_of(world.cloud.store.buckets["data"])
-    add(world.table, [{**one, "etag_once": one["kms_key_arn"], "key_once": OTHER} for one in rows if "e_tag" in one])
+    add(world.table, [{**one, "once": one["kms_key_arn"], "key_once": OTHER} for one in rows if "e_tag" in one])
     add(world.table, [one for one in rows if "e_tag" not in one])
     with world.table.update_schema() as update:
-        update.rename_column("etag_once", "kms_key_arn")
+        update.rename_column("once", "kms_key_arn")
     serve(world.cloud, "data", world.table, world.folder)
     assert of_data(world.told(capsys)) == of_data(world.told(capsys, "swept"))
 

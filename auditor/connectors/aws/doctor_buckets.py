@@ -247,5 +247,5 @@ class BucketQuestions:
 
 def _off(place: S3Place, what: str, permission: str) -> Check:
     """Say that a right is not needed: what it is for a table tells."""
-    told = "s3_metadata is on: no object is listed or asked about"
+    told = "s3_metadata is on: nothing is listed, and only what lacks a key there is asked about"
     return Check(group_of(place.account), f"{place.url}: {what}", Answer.OFF, told, permission)

@@ -12,11 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
+
 from auditor.connectors.aws.bodies import FAULTS, flowing
 from auditor.connectors.aws.errors import code_of, hint_for, reason_of
 from auditor.connectors.aws.session import AwsClients
 from auditor.errors import CollectError
+from auditor.inventory_report import ByReport
 from auditor.model import Reason
+from auditor.ports import Coming
 
 _FILE: Final = re.compile(r"s3://([a-z0-9-]+--table-s3)/(.+)", re.DOTALL)
 _HOME: Final = re.compile(r"arn:aws[a-z-]*:s3tables:[a-z0-9-]+:[0-9]{12}:bucket/[a-z0-9_-]{3,63}")
@@ -49,7 +53,11 @@ class S3Tables:
         region: str | None,
         account: str | None,
         ticks: Callable[[], float] = time.monotonic,
+        *,
+        heads: Callable[[ByReport], Iterator[Coming]] | None = None,
     ) -> None:
+        """`heads`: who HEADs objects of the bucket; None: nobody does."""
+        self._heads = heads
         self._clients = clients
         self._ticks = ticks
         self._bucket = url.removeprefix("s3://")
@@ -107,6 +115,18 @@ class S3Tables:
                     continue
                 raise
             return
+
+    def ask(self, report: ByReport) -> Iterator[pa.RecordBatch]:
+        """HEAD what a report lists; yield what is known of each, as `rows.SCHEMA`, leaving out what is there no more.
+
+        Raises:
+            CollectError: it broke off.
+        """
+        if self._heads is None:
+            raise _unusable("nobody asks its objects", Reason.UNSUPPORTED)
+        for some in self._heads(report):
+            if isinstance(some, pa.RecordBatch):
+                yield some
 
     def _chunks(self, url: str) -> Iterator[bytes]:
         hit = _FILE.fullmatch(url)
