@@ -1,7 +1,7 @@
 """The one table of requests that the auditor may send; whatever is not in it is refused before it is sent.
 
-What arrives at a feed of the config is acknowledged, its own log written, and reports uploaded: those are the only
-changes that it makes in a cloud, each off unless configured.
+What arrives at a feed of the config is acknowledged, its own log written, reports and copies of the inventory uploaded:
+those are the only changes that it makes in a cloud, each off unless configured.
 """
 
 from collections.abc import Callable, Collection, Mapping

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from auditor.errors import CollectError
@@ -95,10 +96,8 @@ def write(form: str, columns: Sequence[str], files: Sequence[Path], bucket: str,
     """
     unfinished = target.with_name(f"{UNFINISHED}{target.name}")
     with _read(), working(target.parent) as session:
-        if form == "ORC":
-            session.register("report", _of_orc(files))
-        else:
-            session.execute(f"CREATE TEMP VIEW report AS SELECT * FROM {_given(form, columns, files)}")  # noqa: S608 - ours
+        given = [_from_orc(one) for one in files] if form == "ORC" else files
+        session.execute(f"CREATE TEMP VIEW report AS SELECT * FROM {_given(form, columns, given)}")  # noqa: S608 - ours
         found = {str(row[0]) for row in session.execute("DESCRIBE report").fetchall()}
         if lacking := [one for one in _ALWAYS if one not in found]:
             raise _refused(f"it lacks {', '.join(lacking)}", Reason.UNSUPPORTED)
@@ -133,18 +132,28 @@ def read(rows: BinaryIO, at_once: int) -> Iterator[Mapping[str, list[Any]]]:
             yield found
 
 
-def _of_orc(files: Sequence[Path]) -> Any:
+def _from_orc(path: Path) -> Path:
+    """Write the columns that matter as Parquet, in the place of a file that DuckDB does not read."""
     # Slow to import, and of no other format.
-    dataset = import_module("pyarrow.dataset")
+    orc = import_module("pyarrow.orc")
+    target = path.with_suffix(".parquet")
     try:
-        return dataset.dataset([str(one) for one in files], format="orc")
-    except OSError as error:
+        file = orc.ORCFile(path)
+        fields = [one for one in file.schema if one.name in _CALLED.values()]
+        names = [one.name for one in fields]
+        with pq.ParquetWriter(target, pa.schema(fields)) as out:
+            # A stripe at a time: what reads ahead takes twice the memory.
+            for number in range(file.nstripes):
+                out.write_batch(file.read_stripe(number, columns=names))
+    except (pa.ArrowException, OSError) as error:
         raise _refused(f"it cannot be read: {type(error).__name__}") from None
+    path.unlink()
+    return target
 
 
 def _given(form: str, columns: Sequence[str], files: Sequence[Path]) -> str:
     paths = ", ".join(f"'{quoted(very_file(one))}'" for one in files)
-    if form == "Parquet":
+    if form != "CSV":
         return f"read_parquet([{paths}], hive_partitioning = false, union_by_name = true)"
     names = [_CALLED.get(one, f"other_{place}") for place, one in enumerate(columns)]
     told = ", ".join(f"'{one}': 'VARCHAR'" for one in names)
