@@ -15,6 +15,7 @@ from auditor.ownership.registering import ready
 from auditor.ports import ObjectSource
 from auditor.progress import progress_on
 from auditor.run import Parts, Progress
+from auditor.warehouse.reported import Reported
 from auditor.warehouse.source import AddedUp
 from auditor.working import Share, Work
 
@@ -66,6 +67,8 @@ def work_once(path: Path, share: Share, buckets: list[str], *, quiet: bool, verb
 def _worked(parts: Parts, source: ObjectSource, share: Share, progress: Progress) -> tuple[list[str], bool]:
     if isinstance(source, AddedUp):
         return [f"{source.url}: nothing is listed of it; `cmek-auditor scan` takes in what a warehouse says"], True
+    if isinstance(source, Reported):
+        return [f"{source.url}: nothing is listed of it; `cmek-auditor scan` takes its report of S3 Inventory"], True
     try:
         done = working.work(parts, source, share, progress)
     except (CollectError, LedgerError) as error:

@@ -382,6 +382,14 @@ def test_the_other_ways_to_scan_know_of_it(world: World, capsys: pytest.CaptureF
     assert bool(listed) is (way == "boto3")
 
 
+def test_workers_leave_it_to_a_scan(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.report()
+    assert run(["scan", "-q", "--index", "0", "--count", "2", "--config", str(world.folder / "report.toml")]) == 0
+    assert "takes its report of S3 Inventory" in capsys.readouterr().out
+    (world.folder / "report.toml").write_text(f"{(world.folder / 'report.toml').read_text()}[workers]\nprocesses = 2\n")
+    assert world.told(capsys)["totals"]["objects"] == len([one for one in world.rows if not one["IsDeleteMarker"]])
+
+
 SCAN = """
 import sys
 from auditor import cli
