@@ -20,6 +20,7 @@ from auditor.findings import (
     Subject,
     SubjectKind,
 )
+from auditor.inventory_report import Report
 from auditor.model import (
     DECRYPT,
     DENIALS,
@@ -383,12 +384,14 @@ def added_up_elsewhere(bucket: str, asked: datetime, told_by: str | None) -> Gap
     return Gap(bucket, Reason.NOT_VISIBLE, f"{told}and unfinished uploads are not known", hint)
 
 
-def listed_by_report(bucket: str, created: datetime, *, live_only: bool) -> Gap:
-    """Objects were not listed from here: S3 Inventory did, some time before; `live_only`: without other versions."""
-    others = "its noncurrent versions, " if live_only else ""
-    told = f"its objects are those of the report of S3 Inventory that was begun on {minute(created)}"
+def listed_by_report(bucket: str, report: Report, gone: int) -> Gap:
+    """Objects were not listed from here: S3 Inventory did, some time before; `gone`: how many were not found."""
+    others = "its noncurrent versions, " if report.live_only else ""
+    left = f"{counted(gone, 'object')} of it that nobody finds, " if gone else ""
+    told = f"its objects are those of the report of S3 Inventory that was begun on {minute(report.created)}"
     hint = "let it pass with --allow-gaps not_visible, or leave `s3_inventory` away and list the bucket from here"
-    return Gap(bucket, Reason.NOT_VISIBLE, f"{told}: {others}what it lacked, and what came since, is not known", hint)
+    effect = f"{told}: {left}{others}what it lacked, and what came or changed since, is not known"
+    return Gap(bucket, Reason.NOT_VISIBLE, effect, hint)
 
 
 def list_defect(error: Exception) -> Gap:

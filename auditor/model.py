@@ -845,6 +845,8 @@ class Sweep:
     """Delete markers that were listed beside the objects, at most; None where they were not counted."""
     earlier: tuple[EarlierSweep, ...] = ()
     """Whole sweeps before that the cloud's count may be of, the oldest first; none where nobody asked for it."""
+    as_of: bool = False
+    """It tells of what somebody else had listed or added up when it `started`, which may be long before it was made."""
 
     @property
     def unresolved(self) -> int:

@@ -55,6 +55,8 @@ def _own_upload(params: Mapping[str, Any]) -> bool:
 def _is_in(params: Mapping[str, Any], folders: str) -> bool:
     """Whether an object is in one of those folders, which no name leads out of."""
     name = f"{params.get('Bucket')}/{params.get('Key')}"
+    if not {"", ".", ".."}.isdisjoint(name.split("/")):
+        return False
     return any(name.startswith(f"{one}/") for one in params.get(folders, ()))
 
 

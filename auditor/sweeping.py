@@ -103,7 +103,9 @@ def _sweep_some(
 
 def _publish(parts: Parts, done: Sweep) -> None:
     in_force = parts.ledger.publish(done)
-    parts.inventory.settle(done)
+    # One that could not be copied is whole all the same, and the next one publishes it.
+    if done.complete:
+        parts.inventory.settle(done)
     if in_force:
         parts.inventory.prune(done.bucket, parts.ledger.needed(done.bucket))
     elif done.complete and not _was_in_force(parts, done):
@@ -142,9 +144,9 @@ def _sweep(
 
 def _look(parts: Parts, source: Reported) -> None:
     """Choose the report by which a bucket is listed, unless what is known is newer."""
-    now = parts.clock() + plausible(parts.skew())
-    report = source.look(now)
+    report = source.look()
     if report is not None:
+        now = parts.clock() + plausible(parts.skew())
         try:
             refuse_overtaken(parts, source.url, report.created, now, "wait for the next report, and sweep again")
         except CollectError as error:
@@ -235,13 +237,14 @@ def sweep(
         counted=_kept_count(counted, now),
         markers=_markers(source, begun, written) if counted is not None else None,
         earlier=_earlier(parts, source, now) if counted is not None else (),
+        as_of=failed is None and isinstance(source, Reported),
     )
     return done, written.ended is None
 
 
 def _of_report(source: ObjectSource) -> Iterator[Gap]:
     if isinstance(source, Reported) and source.report is not None:
-        yield gaps.listed_by_report(source.url, source.report.created, live_only=source.report.live_only)
+        yield gaps.listed_by_report(source.url, source.report, source.gone)
 
 
 def _as_of(parts: Parts, source: ObjectSource) -> datetime | None:

@@ -77,6 +77,7 @@ def taken(parts: Parts, source: AddedUp, facts_before: BucketFacts) -> Sweep:
         made_by=f"{parts.version} {source.endpoint}",
         sent=parts.sent(source.url) - before,
         skew=skew,
+        as_of=True,
     )
 
 

@@ -87,7 +87,9 @@ class Aws:
         census = self._census(bucket, plain)
         if bucket.s3_inventory is None:
             return census
-        reports = S3Reports(self._clients, bucket.url, bucket.s3_inventory, (bucket.region, bucket.account))
+        reports = S3Reports(
+            self._clients, bucket.url, bucket.s3_inventory, (bucket.region, bucket.account), self._clock
+        )
         state = self._config.state
         return Reported(census, reports, state, state / "s3-inventory" / folder_name(bucket.url))
 

@@ -31,7 +31,7 @@ class Copies:
         depot = self._make()
         for path in paths:
             try:
-                depot.put_file(str(path.relative_to(self._root)), path)
+                depot.put_file(self._named(path), path)
             except CollectError as error:
                 raise DiskError(f"what was learnt is kept here alone: {error}", error.hint or _HINT) from None
             except OSError as error:
@@ -45,7 +45,7 @@ class Copies:
             GoneError: it is not there either, cannot be read, or is another.
             DiskError: it cannot be written.
         """
-        name = str(path.relative_to(self._root))
+        name = self._named(path)
         unfinished = path.with_name(f"{files.UNFINISHED}{os.getpid()}-{threading.get_ident()}-{path.name}")
         try:
             files.make_folder(path.parent, self._root)
@@ -64,3 +64,13 @@ class Copies:
         except OSError as error:
             why = error.strerror or type(error).__name__
             raise DiskError(f"{path} cannot be written: {why}", f"look at disk and rights of {self._root}") from None
+
+    def _named(self, path: Path) -> str:
+        """What a file is called in the bucket.
+
+        Raises:
+            GoneError: it is none below the folder: somebody has changed what names it.
+        """
+        if ".." in path.parts or not path.is_relative_to(self._root):
+            raise GoneError(f"{path} is no file of the state folder", "somebody changed what names it; sweep again")
+        return path.relative_to(self._root).as_posix()

@@ -85,6 +85,8 @@ _WORDS: Final = """
 SELECT DISTINCT key, tenant FROM read_parquet($files, hive_partitioning = false)
 WHERE bucket IN ($bucket, $name) AND namespace = $namespace ORDER BY key NULLS FIRST, tenant NULLS FIRST LIMIT $most
 """
+_COPIED: Final = 6 * 3600.0
+"""Seconds after which it is looked anew whether what all say is still in the bucket that others read."""
 _LONG: Final = 3600.0
 """Seconds after which nobody still judges by what registries said: each poll tells anew that it does."""
 _SAMPLES: Final = 3
@@ -395,7 +397,8 @@ class RegistryStore:
         if self._copies is None:
             return
         done = folder / f".sent-{hashlib.sha256(self._copies.url.encode()).hexdigest()[:16]}"
-        if done.exists():
+        # Whoever removes what is old there does not know that this is in use.
+        if done.exists() and _age(done) < _COPIED:
             return
         try:
             self._copies.put([folder / one for one in (_ENTRIES, _TOLD, _NOTE)])
@@ -407,14 +410,29 @@ class RegistryStore:
     def _note(self, digest: str) -> Any:
         note = self._folder(digest) / _NOTE
         if self._copies is not None and not note.exists():
-            for name in (_ENTRIES, _TOLD, _NOTE):
-                self._copies.fetch(note.with_name(name))
+            self._fetch(note.parent)
         try:
             return notes.read(note)
         except (OSError, ValueError):
             raise LedgerError(
                 "what registries said then is not kept any more, or was changed", "poll: they are put together anew"
             ) from None
+
+    def _fetch(self, folder: Path) -> None:
+        """Fetch it from where others have put it.
+
+        Raises:
+            LedgerError: it is not there either, or not as it was put there.
+        """
+        assert self._copies is not None  # noqa: S101 - looked at before
+        every = [folder / name for name in (_ENTRIES, _TOLD, _NOTE)]
+        for path in every:
+            self._copies.fetch(path)
+        if not _is_whole(folder):
+            for path in every:
+                path.unlink(missing_ok=True)
+            why = f"what registries say, {folder.name} at {self._copies.url}, is not what was put there"
+            raise LedgerError(why, "somebody changed it; poll where it was put together")
 
     def _folder(self, digest: str) -> Path:
         return self._root / f"{_TOGETHER}{digest[:32]}"

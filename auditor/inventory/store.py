@@ -352,6 +352,7 @@ class FileInventory:
         wanted = tuple((one.bucket, *_file(one, snapshot.DEPENDENCIES)) for one in sweeps)
         names = tuple(name for _, name, _ in wanted)
         asked = names, said
+        self._fetch(wanted)
         with self._lock:
             known = self._open.get(asked)
             if known is not None and not known.is_as_it_was():
@@ -411,6 +412,7 @@ class FileInventory:
         """
         sides = [[(one.bucket, *_file(one, snapshot.DEPENDENCIES)) for one in some] for some in (before, after)]
         asked = repr((sides, members, sorted(also, key=repr), sorted(left_out), of))
+        self._fetch((*sides[0], *sides[1]))
         with self._lock:
             for one in (*sides[0], *sides[1]):
                 self._prove(*one)
@@ -447,8 +449,7 @@ class FileInventory:
             LedgerError: it is not there, or not what the sweep wrote.
         """
         path = self._root / name
-        if self._copies is not None and not path.exists():
-            self._copies.fetch(path, digest)
+        self._fetch([(bucket, name, digest)])
         try:
             seen = files.seen(path)
             if self._proven.get(name) == seen:
@@ -465,6 +466,18 @@ class FileInventory:
                 "somebody or the disk changed it; sweep this bucket again",
             )
         self._proven[name] = seen
+
+    def _fetch(self, wanted: Iterable[tuple[str, str, str]]) -> None:
+        """Fetch what others have put elsewhere and is not here; nobody else needs to wait for it meanwhile.
+
+        Raises:
+            LedgerError: it cannot be had.
+        """
+        if self._copies is None:
+            return
+        for _, name, digest in wanted:
+            if not (self._root / name).exists():
+                self._copies.fetch(self._root / name, digest)
 
     def samples(self, sweeps: Iterable[Sweep]) -> tuple[Sample, ...]:
         """A few stored versions under each key version of each bucket that a probe may read, the best first.

@@ -500,7 +500,12 @@ def _of_bucket(connection: Connection, kind: str, bucket: str) -> Sweep | None:
 
 
 def _began_later(known: Sweep | None, sweep: Sweep) -> bool:
-    return known is not None and (known.after, known.started) > (sweep.after, sweep.started)
+    if known is None:
+        return False
+    if known.as_of or sweep.as_of:
+        # When it was made says nothing of when it is of.
+        return known.started > sweep.started
+    return (known.after, known.started) > (sweep.after, sweep.started)
 
 
 def _newest_poll(connection: Connection) -> KeptPoll | None:

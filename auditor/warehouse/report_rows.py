@@ -98,19 +98,39 @@ def write(form: str, columns: Sequence[str], files: Sequence[Path], bucket: str,
     with _read(), working(target.parent) as session:
         given = [_from_orc(one) for one in files] if form == "ORC" else files
         session.execute(f"CREATE TEMP VIEW report AS SELECT * FROM {_given(form, columns, given)}")  # noqa: S608 - ours
-        found = {str(row[0]) for row in session.execute("DESCRIBE report").fetchall()}
-        if lacking := [one for one in _ALWAYS if one not in found]:
-            raise _refused(f"it lacks {', '.join(lacking)}", Reason.UNSUPPORTED)
-        session.execute(_TOLD.format(**_columns(form, found)))
-        ((rows, elsewhere, odd),) = session.execute(_ODD, {"bucket": bucket}).fetchall()
-        if not rows:
-            raise _refused("it has no row: an empty bucket cannot be told from one that it knows nothing of")
-        if elsewhere:
-            raise _refused(f"{counted(elsewhere, 'row')} of it are of another bucket")
-        if odd:
-            raise _refused(f"in {counted(odd, 'row')} of it a name, a size or a time is missing, or is none")
+        _demand_sense(session, form, bucket)
         session.execute(_IN_ORDER.format(target=quoted(unfinished)))
     put(unfinished, target)
+
+
+def _demand_sense(session: duckdb.DuckDBPyConnection, form: str, bucket: str) -> None:
+    """See that files tell what a bucket can hold; nothing is written for that.
+
+    Raises:
+        CollectError: they do not.
+    """
+    try:
+        found = {str(name): str(kind) for name, kind, *_ in session.execute("DESCRIBE report").fetchall()}
+        if lacking := [one for one in _ALWAYS if one not in found]:
+            raise _refused(f"it lacks {', '.join(lacking)}", Reason.UNSUPPORTED)
+        if blobs := [name for name, kind in found.items() if kind == "BLOB"]:
+            raise _refused(f"{', '.join(blobs)} is no text", Reason.UNSUPPORTED)
+        session.execute(_TOLD.format(**_columns(form, found)))
+        ((rows, elsewhere, odd),) = session.execute(_ODD, {"bucket": bucket}).fetchall()
+    except duckdb.IOException as error:
+        raise _refused(f"it cannot be read: {str(error).partition(chr(10))[0][:200]}") from None
+    if not rows:
+        raise _refused("it has no row: an empty bucket cannot be told from one that it knows nothing of")
+    if elsewhere:
+        raise _refused(f"{counted(elsewhere, 'row')} of it are of another bucket")
+    if odd:
+        raise _refused(f"in {counted(odd, 'row')} of it a name, a size or a time is missing, or is none")
+
+
+def has_versions(rows: BinaryIO) -> bool:
+    """Whether each version was told, and not only the newest."""
+    found = pq.ParquetFile(rows).read_row_group(0, columns=["version"]).column("version")
+    return found.null_count < len(found)
 
 
 def read(rows: BinaryIO, at_once: int) -> Iterator[Mapping[str, list[Any]]]:

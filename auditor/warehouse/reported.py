@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
@@ -10,9 +10,11 @@ import duckdb
 
 from auditor import locks
 from auditor.errors import BusyError, CollectError, DiskError
+from auditor.inventory import notes
+from auditor.inventory.files import digest as files_digest
 from auditor.inventory.files import make_folder
 from auditor.inventory_report import ByReport, Report, ReportFile
-from auditor.model import BucketFacts, Gap, Listing, Population, Requests
+from auditor.model import BucketFacts, Gap, Listing, Population, Reason, Requests
 from auditor.ports import Coming, Known, ObjectSource, Shard
 from auditor.warehouse import report_rows
 
@@ -21,6 +23,7 @@ _ROWS: Final = "report-{digest}.parquet"
 _UNFINISHED: Final = "unfinished"
 _LOCK: Final = "lock"
 _ENDS: Final[Mapping[str, str]] = {"CSV": ".csv.gz", "ORC": ".orc", "Parquet": ".parquet"}
+_LIST: Final = "leave `s3_inventory` away and list the bucket from here"
 _PATIENCE: Final = 3_600.0
 """Seconds that another process may take to put the same report in order."""
 
@@ -28,7 +31,7 @@ _PATIENCE: Final = 3_600.0
 class Reports(Protocol):
     """Where the reports of one bucket lie."""
 
-    def newest(self, now: datetime) -> Report:
+    def newest(self) -> Report:
         """Find the newest one that is whole.
 
         Raises:
@@ -46,6 +49,10 @@ class Reports(Protocol):
 
 class Listed(ObjectSource, Protocol):
     """A bucket that asks for its objects, or takes what a report tells of them."""
+
+    @property
+    def gone(self) -> int:
+        """How many objects its last listing told of that were found nowhere."""
 
     def shards(
         self,
@@ -70,14 +77,11 @@ class Reported:
         self._report: Report | None = None
         self._failed: CollectError | None = None
 
-    def look(self, now: datetime) -> Report | None:
-        """Choose the newest report; None where there is none that can be used: then nothing is listed, and it says why.
-
-        `now` is by the cloud's clock.
-        """
+    def look(self) -> Report | None:
+        """Choose the newest report; None where none can be used: then nothing is listed, and it says why."""
         self._report, self._failed = None, None
         try:
-            self._report = self._reports.newest(now)
+            self._report = self._reports.newest()
         except CollectError as error:
             self._failed = error
         return self._report
@@ -114,6 +118,11 @@ class Reported:
         return self._bucket.listings
 
     @property
+    def gone(self) -> int:
+        """How many objects its last listing told of that were found nowhere."""
+        return self._bucket.gone
+
+    @property
     def markers(self) -> None:
         """Nobody counts them."""
 
@@ -136,6 +145,12 @@ class Reported:
         report = self._report
         assert report is not None  # noqa: S101 - it was chosen, or that failed
         with self._in_order(report) as rows:
+            if not report_rows.has_versions(rows):
+                # The configuration may have said otherwise when it was made.
+                self._report = replace(report, live_only=True)
+            if {Population.LIVE, Population.NONCURRENT} <= set(self.left_out):
+                why = "its report lists current versions alone, and the config wants none of them"
+                raise CollectError(why, _LIST, reason=Reason.UNSUPPORTED)
             yield from self._bucket.shards(
                 listing, shards, known, report=ByReport(report.created, lambda: report_rows.read(rows, _PAGE))
             )
@@ -167,7 +182,7 @@ class Reported:
         try:
             make_folder(self._folder, self._root)
             with locks.held(self._folder / _LOCK, busy, _PATIENCE):
-                if not path.exists():
+                if not _is_proven(path):
                     self._fetch(report, path)
                 return path.open("rb")
         except (OSError, duckdb.OperationalError) as error:
@@ -190,6 +205,19 @@ class Reported:
                 self._reports.fetch(report, one, files[-1])
             done = unfinished / rows.name
             report_rows.write(report.form, report.columns, files, report.bucket, done)
+            notes.write(_proof(rows), files_digest(done))
             done.replace(rows)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _proof(rows: Path) -> Path:
+    return rows.with_suffix(".json")
+
+
+def _is_proven(rows: Path) -> bool:
+    """Whether a report is kept as it was put in order."""
+    try:
+        return bool(notes.read(_proof(rows)) == files_digest(rows))
+    except (OSError, ValueError):
+        return False

@@ -151,7 +151,7 @@ def test_of_two_reports_the_newest_whole_one_counts_and_the_older_is_removed(
     second = world.told(capsys)
     listed = [one["coverage"]["buckets"][0]["listed"] for one in (first, second)]
     assert listed[1] == listed[0] + 1
-    assert len(list((world.folder / "report" / "s3-inventory").rglob("report-*"))) == 1
+    assert len(list((world.folder / "report" / "s3-inventory").rglob("report-*.parquet"))) == 1
     started = datetime.fromisoformat(second["coverage"]["buckets"][0]["sweep_started"])
     assert abs(started - (now - timedelta(hours=1))) < timedelta(seconds=2)
 

@@ -38,7 +38,7 @@ from auditor.connectors.headers import header
 from auditor.connectors.shards import STREAMS, Shards
 from auditor.connectors.trail import Trail
 from auditor.connectors.transfers import CONNECTIONS, CUT_OFF, TOO_LONG, Transfer, Transfers
-from auditor.errors import OrderError
+from auditor.errors import CollectError, OrderError
 from auditor.inventory_report import ByReport
 from auditor.model import BucketFacts, CloudCount, Encryption, Gap, Listing, Population, Reason, Requests
 from auditor.ports import Coming, Known, Same, Shard
@@ -51,12 +51,22 @@ _CONTROLS: Final = 8
 _BARE: Final = "400"
 _NOT_FOUND: Final = frozenset({"404", "405"})
 """Of a version: it is not there, or is a delete marker by now. Source: S3 API Reference, HeadObject."""
+_GONE_TOGETHER: Final = 10
+"""So many entries of a report, and no other, that are found nowhere are no accident."""
 _THROTTLED_IN_A_ROW: Final = 20
 """Versions whose every try was throttled, one after the other, with no answer between them."""
 _THROTTLED_UNDER_ONE_PREFIX: Final = 1_000
 """The same where one prefix has them all, while another was answered: nothing else may be left to ask."""
 _HAS_NO_CONTROL: Final = pa.array([Encryption.CUSTOMER_SUPPLIED.value, Encryption.UNKNOWN.value])
 _ELSEWHERE: Final = frozenset({301, 307, 400})
+
+
+def _of_another(url: str, gone: int) -> CollectError:
+    return CollectError(
+        f"none of the {gone:,} objects that were asked for is in {url}: its report is of something else, or misread",
+        "look into a file of the report; leave `s3_inventory` away and list the bucket from here",
+        reason=Reason.MALFORMED,
+    )
 
 
 def _within(report: ByReport, shard: Shard) -> Iterator[Page | End]:
@@ -178,6 +188,7 @@ class S3Census:
         self._ceiling = ceiling
         self._clock = clock
         self._markers: int | None = None
+        self._gone = 0
 
     @property
     def url(self) -> str:
@@ -219,6 +230,11 @@ class S3Census:
         """Delete markers that its last listing showed, on pages that two shards share twice; None: none are listed."""
         return self._markers
 
+    @property
+    def gone(self) -> int:
+        """How many entries its last listing told of that were found nowhere."""
+        return self._gone
+
     def cloud_count(self) -> CloudCount | Gap | None:
         """Ask CloudWatch how many objects it counts."""
         return self._by_sdk.cloud_count()
@@ -254,7 +270,7 @@ class S3Census:
             OrderError: names do not come in the order that shards need.
             CollectError: a page could not be read, so the listing is not complete.
         """
-        self._markers = None
+        self._markers, self._gone = None, 0
         signer = self._signer()
         streams = self._streams_of(signer) if split and report is None else 1
         clients = self._clients
@@ -283,6 +299,9 @@ class S3Census:
                 report,
             )
             yield from about.shards()
+            self._gone = about.gone
+            if report is not None and _GONE_TOGETHER <= about.gone == about.asked and not about.reused:
+                raise _of_another(self.url, about.gone)
             self._markers = about.markers if about.versions and report is None else None
         except FAULTS as error:
             # The SDK's own: credentials that cannot be renewed, a Region that is none.
@@ -337,6 +356,12 @@ class _Listing:
     """For which of both one is asked just now."""
     markers: int = 0
     """Delete markers on the pages so far."""
+    asked: int = 0
+    """Entries that were to be HEADed."""
+    reused: int = 0
+    """Entries of which an earlier sweep's word was taken."""
+    gone: int = 0
+    """Entries that were found nowhere."""
     _asked_known: bool = False
 
     @property
@@ -538,7 +563,9 @@ class _Run:
         self._pages.append(found)
         self._about.held += len(page.names)
         self._remember(found)
+        self._about.reused += len(page.names) - found.open
         self._take_statuses(found)
+        self._about.asked += found.open
         if not found.open:
             return
         for place, (name, version) in enumerate(zip(page.names, page.versions, strict=True)):
@@ -653,10 +680,15 @@ class _Run:
     def _looked(self, found: _Rows, place: int, transfer: Transfer) -> None:
         """What is neither found nor listed any more was deleted meanwhile, and hangs on no key."""
         page, name, version = transfer.answer, found.page.names[place], found.page.versions[place]
-        if isinstance(page, Page) and is_gone(page, name, version):
+        if isinstance(page, Page) and is_gone(page, name, version) and self._is_meant(page, name, version):
             self._settle(found, place, _Gone.GONE)
         else:
             self._settle(found, place, Reason.NOT_FOUND)
+
+    def _is_meant(self, page: Page, name: str, version: str | None) -> bool:
+        """Whether what is not there is what was meant: reports may encode names, and leave versions without an id."""
+        is_told = self._about.report is not None
+        return not (is_told and ("%" in name or (version == "null" and name in page.names)))
 
     def _compared(self, found: _Rows, place: int, transfer: Transfer) -> None:
         """What was overwritten meanwhile is listed as HEAD describes it; anything else is an answer about another."""
@@ -753,6 +785,7 @@ class _Run:
 
     def _settle(self, found: _Rows, place: int, told: Told | Reason | _Gone) -> None:
         found.told[place] = told
+        self._about.gone += told is _Gone.GONE
         if isinstance(told, Told) and told.problem is None:
             found.at[place] = self._clock()
         found.open -= 1

@@ -19,6 +19,7 @@ from auditor.connectors.aws.tables import S3Tables
 from auditor.errors import CollectError
 from auditor.model import KeyName, Reason, Sample
 from auditor.moments import minute
+from auditor.skew import plausible
 
 _NOWHERE: Final = "a name that cmek-auditor asks for and nobody uses"
 _NOT_THERE: Final = frozenset({"404", "405"})
@@ -214,12 +215,16 @@ class BucketQuestions:
         endpoint = endpoint_of(self.clients, "s3", place.account, place.region)
         return Question(group_of(place.account), f"{place.url}: table of S3 Metadata", ask, TABLE, endpoint)
 
+    def _now(self) -> datetime:
+        """What time it is by the cloud's clock, as far as it is known."""
+        return datetime.now(UTC) + plausible(self.clients.wire.skew())
+
     def _report(self, place: S3Place, name: str) -> Question:
-        reports = S3Reports(self.clients, place.url, name, (place.region, place.account))
+        reports = S3Reports(self.clients, place.url, name, (place.region, place.account), self._now)
 
         def ask() -> Told:
             try:
-                found = reports.newest(datetime.now(UTC))
+                found = reports.newest()
             except CollectError as error:
                 return Told(error.reason, str(error), error.hint or "")
             return Told(None, f"answered: the newest was begun on {minute(found.created)}")

@@ -47,16 +47,19 @@ class S3Reports:
         url: str,
         name: str,
         place: tuple[str | None, str | None],
+        clock: Callable[[], datetime],
+        *,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`name`: of the configuration; `place`: the bucket's Region and account, as configured."""
+        """`name`: of the configuration; `place`: the bucket's Region and account; `clock`: the cloud's."""
         self._clients = clients
         self._ticks = ticks
+        self._clock = clock
         self._bucket = url.removeprefix("s3://")
         self._name = name
         self._place = place
 
-    def newest(self, now: datetime) -> Report:
+    def newest(self) -> Report:
         """Find the newest report that is whole.
 
         Raises:
@@ -75,7 +78,8 @@ class S3Reports:
         if digest != checksum.decode("ascii", "replace").strip().lower():
             raise _unusable(f"the manifest of its report of {day} is not what its checksum says", Reason.MALFORMED)
         created, form, columns, files = _manifest(content, self._bucket, home, f"{prefix}/{self._bucket}/".lstrip("/"))
-        if created > now + _LATEST:
+        # What it has answered tells how far its clock is from ours.
+        if created > self._clock() + _LATEST:
             raise _unusable(f"its report of {day} says that it was begun in the time to come", Reason.MALFORMED)
         return Report(self._bucket, created, digest, form, columns, files, live_only, home, owner)
 

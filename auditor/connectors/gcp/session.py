@@ -4,6 +4,7 @@ import json
 import os
 import re
 import threading
+import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
 
 from auditor.connectors.documents import parse_once
+from auditor.connectors.flowing import flowing
 from auditor.connectors.gcp.answers import is_sound
 from auditor.connectors.gcp.errors import status_in
 from auditor.connectors.gcp.uploads import parse_uploads
@@ -352,7 +354,9 @@ class GcpClients:
         )
         url = f"{self._endpoints.storage or _STORAGE}/storage/v1/b/{bucket}/o/{quote(name, safe='')}"
         with _answered(lambda: session.get(url, params={"alt": "media"}, timeout=_TIMEOUT, stream=True)) as answer:
-            out.writelines(answer.iter_content(1 << 20))
+            length = answer.headers.get("Content-Length", "")
+            due = int(length) if length.isdigit() else None
+            out.writelines(flowing(answer.raw, due, f"gs://{bucket}/{name}", time.monotonic))
 
     def insert(self, project: str | None, bucket: str, name: str, told: Mapping[str, Any], content: bytes) -> None:
         """Put a new object into a bucket, unless one of that name is there; `told`: its metadata, as the API names it.

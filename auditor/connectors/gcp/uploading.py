@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from google.api_core import exceptions as api
+from urllib3.exceptions import HTTPError
 
 from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.gcp.session import GcpClients
@@ -62,7 +63,7 @@ class GcsUploads:
         """
         try:
             self._clients.download(self._project, self._folder.bucket, self._folder.key(name), out)
-        except FAULTS as error:
+        except (*FAULTS, HTTPError) as error:
             raise self._failed(error, f"{name} was not read from", "storage.objects.get") from None
 
     def _demand_same(self, key: str, name: str, digest: str) -> None:
