@@ -51,7 +51,7 @@ CASE WHEN count(amount) = count(*) THEN least(coalesce(sum(amount), 0), 92233720
 """
 _HOLDINGS: Final = """
 SELECT bucket, encryption, key, key_version, total(objects), total(bytes), total(archived),
-       epoch_us(min(oldest)), epoch_us(max(newest))
+       epoch_us(min(oldest)), epoch_us(max(newest)), bit_or(portions), bit_and(portions)
 FROM dependency GROUP BY ALL ORDER BY bucket, encryption, key NULLS FIRST, key_version NULLS FIRST
 """
 _POPULATIONS: Final = """
@@ -69,9 +69,6 @@ WITH member AS (
     AND dependency.key_version IS NOT DISTINCT FROM member.key_version
     AND (member.portions = 0 OR dependency.portions & member.portions <> 0)
 )
-"""
-_PORTIONS: Final = """
-SELECT DISTINCT bucket, encryption, key, key_version, portions FROM dependency WHERE portions <> 0
 """
 # Namespaces apart, so that these of several parts of the files add up.
 _MEASURED: Final = (
@@ -205,6 +202,8 @@ class _Known:
     places: Mapping[Member, int]
     """Where each holding stands among them."""
     alike: Alike
+    bits: Mapping[Member, tuple[int, int]]
+    """Which portions some of each holding is, and which all of it is, as numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,10 +312,8 @@ class Dependencies:
     def portions(self) -> Mapping[Member, Portions]:
         """Of each holding, which data in it is otherwise than registries say; holdings without any are not in it."""
         if self._portions is None:
-            found: dict[Member, int] = defaultdict(int)
-            for bucket, encryption, key, version, bits in self._ask(_PORTIONS):
-                found[bucket, Encryption(encryption), key, version] |= bits
-            self._portions = {member: tuple(one for one in Portion if one.bit & bits) for member, bits in found.items()}
+            some = {member: bits for member, (bits, _) in self._all().bits.items() if bits}
+            self._portions = {member: tuple(one for one in Portion if one.bit & bits) for member, bits in some.items()}
         return self._portions
 
     def extents_of(self, wanted: Sequence[tuple[Sequence[Member], Portions]]) -> tuple[Extent, ...]:
@@ -408,7 +405,8 @@ class Dependencies:
                 _holding(row, alike.count([place]), is_told=self._told_by_others and row[4] is not None)
                 for place, row in enumerate(found)
             )
-            self._known = _Known(holdings, places, alike)
+            bits = {member: (row[-2], row[-1]) for member, row in zip(members, found, strict=True)}
+            self._known = _Known(holdings, places, alike, bits)
         return self._known
 
     def _in_parts(self, text: str, values: Mapping[str, Any]) -> Iterator[list[tuple[Any, ...]]]:
@@ -675,7 +673,7 @@ def _chosen(members: list[tuple[Member, int]], portions: Sequence[Portions] | No
 
 
 def _holding(row: tuple[Any, ...], namespaces: int, *, is_told: bool) -> Holding:
-    bucket, encryption, key, version, objects, size, archived, oldest, newest = row
+    bucket, encryption, key, version, objects, size, archived, oldest, newest, *_ = row
     return Holding(
         bucket=bucket,
         encryption=Encryption(encryption),
