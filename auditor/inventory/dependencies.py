@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from auditor.inventory.alike import Alike
 from auditor.inventory.cuts import OUTSIDE, ROWS_AT_ONCE, Cut, cut
 from auditor.inventory.files import very_file
 from auditor.inventory.held import rows_alone, rows_of
+from auditor.inventory.largest import SAMPLES, TENANTS, Largest, Told, by_amount
 from auditor.inventory.snapshot import moment
 from auditor.inventory.sql import lonely_reader, reader
 from auditor.model import Dependency, Encryption, Extent, Holding, Population
@@ -36,10 +38,9 @@ _TYPES: Final = {
     **dict.fromkeys(("oldest", "newest"), "TIMESTAMPTZ"),
 }
 _NOTHING: Final = f"SELECT {', '.join(f'NULL::{kind} AS {name}' for name, kind in _TYPES.items())} WHERE false"
-_TENANTS: Final = 20
-"""As many tenants of some data are told, and owners and teams."""
-_SAMPLES: Final = 10
 _PAGE: Final = 5_000
+_FEW: Final = 2
+"""Of so many parts each is told anew of which holdings it is asked: to put them down is a question more."""
 _ROWS_AT_ONCE: Final = ROWS_AT_ONCE
 _MOST: Final = 2**63 - 1
 
@@ -51,18 +52,20 @@ CASE WHEN count(amount) = count(*) THEN least(coalesce(sum(amount), 0), 92233720
 """
 _HOLDINGS: Final = """
 SELECT bucket, encryption, key, key_version, total(objects), total(bytes), total(archived),
-       epoch_us(min(oldest)), epoch_us(max(newest)), bit_or(portions), bit_and(portions)
+       epoch_us(min(oldest)), epoch_us(max(newest)), coalesce(bit_or(portions), 0), bit_and(coalesce(portions, 0))
 FROM dependency GROUP BY ALL ORDER BY bucket, encryption, key NULLS FIRST, key_version NULLS FIRST
 """
 _POPULATIONS: Final = """
 SELECT bucket, population, total(objects) FROM dependency WHERE population IS NOT NULL GROUP BY ALL
 """
-_CHOSEN: Final = """
-WITH member AS (
-    SELECT unnest($buckets::VARCHAR[]) AS bucket, unnest($encryptions::VARCHAR[]) AS encryption,
-           unnest($keys::VARCHAR[]) AS key, unnest($versions::VARCHAR[]) AS key_version,
-           unnest($ranks::BIGINT[]) AS rank, unnest($portions::BIGINT[]) AS portions
-), chosen AS (
+_MEMBERS: Final = """
+SELECT unnest($buckets::VARCHAR[]) AS bucket, unnest($encryptions::VARCHAR[]) AS encryption,
+       unnest($keys::VARCHAR[]) AS key, unnest($versions::VARCHAR[]) AS key_version,
+       unnest($ranks::BIGINT[]) AS rank, unnest($portions::BIGINT[]) AS portions
+"""
+_OF_MEMBERS: Final = frozenset(("buckets", "encryptions", "keys", "versions", "ranks", "portions"))
+_CHOSEN: Final = f"""
+WITH member AS ({_MEMBERS}), chosen AS (
     SELECT dependency.* EXCLUDE (portions), member.rank FROM dependency JOIN member
     ON dependency.bucket = member.bucket AND dependency.encryption = member.encryption
     AND dependency.key IS NOT DISTINCT FROM member.key
@@ -87,7 +90,19 @@ _ALIKE: Final = (
     _CHOSEN
     + """
 , space AS (SELECT list(rank) AS ranks FROM chosen WHERE {part} GROUP BY bucket, namespace)
-SELECT ranks, count(*) FROM space GROUP BY ranks
+SELECT ranks, count(*), NULL, NULL FROM space GROUP BY ranks
+"""
+)
+# Half as long again, and hardly a set of holdings has to be asked for any more.
+_LARGEST: Final = (
+    _CHOSEN
+    + f"""
+, space AS (
+    SELECT bucket, namespace, list(rank) AS ranks, min(tenant) AS tenant, total(objects) AS held
+    FROM chosen WHERE {{part}} GROUP BY bucket, namespace
+)
+SELECT ranks, count(*), min(DISTINCT tenant, {TENANTS}), min((-held, bucket, namespace), {SAMPLES})
+FROM space GROUP BY ranks
 """
 )
 # The tenant is part of the namespace. The first of "fewer than none" are those with the most objects.
@@ -202,6 +217,7 @@ class _Known:
     places: Mapping[Member, int]
     """Where each holding stands among them."""
     alike: Alike
+    largest: Largest
     bits: Mapping[Member, tuple[int, int]]
     """Which portions some of each holding is, and which all of it is, as numbers."""
 
@@ -215,9 +231,7 @@ class _Names:
 
     def beside(self, owners: Iterable[str], teams: Iterable[str]) -> "_Names":
         """The first of these and of others."""
-        return _Names(
-            tuple(sorted({*self.owners, *owners})[:_TENANTS]), tuple(sorted({*self.teams, *teams})[:_TENANTS])
-        )
+        return _Names(tuple(sorted({*self.owners, *owners})[:TENANTS]), tuple(sorted({*self.teams, *teams})[:TENANTS]))
 
 
 class Dependencies:
@@ -328,28 +342,39 @@ class Dependencies:
         with self._lock:
             return tuple(self._extents_of[one] for one in asked)
 
-    def _measured_of(self, wanted: Sequence[tuple[Sequence[Member], Portions]]) -> tuple[Extent, ...]:
+    def _measured_of(self, wanted: Sequence[tuple[Sequence[Member], Portions]]) -> Iterator[Extent]:
+        is_all = [self._is_all(some, portions) for some, portions in wanted]
+        whole = iter(self.extents(some for (some, _), yes in zip(wanted, is_all, strict=True) if yes))
+        apart = [one for one, yes in zip(wanted, is_all, strict=True) if not yes]
+        rest = iter(self._measured_apart(apart) if apart else ())
+        for yes in is_all:
+            yield next(whole if yes else rest)
+
+    def _is_all(self, members: Iterable[Member], portions: Portions) -> bool:
+        """Whether these portions of some holdings are all that there is of them; what is in no namespace is in none."""
+        bits, wanted = self._all().bits, sum(one.bit for one in portions)
+        return bool(portions) and all(bits[one][1] & wanted for one in members if one in bits)
+
+    def _measured_apart(self, wanted: Sequence[tuple[Sequence[Member], Portions]]) -> tuple[Extent, ...]:
         chosen = _chosen(
             [(one, rank) for rank, (some, _) in enumerate(wanted) for one in some],
             [portions for some, portions in wanted for _ in some],
         )
         sums: dict[int, _Sum] = defaultdict(lambda: (0, 0))
         spaces: dict[int, int] = defaultdict(int)
-        tenants: dict[int, set[str]] = defaultdict(set)
-        samples: dict[int, list[tuple[int | None, str, str]]] = defaultdict(list)
-        for some in self._in_parts(_MEASURED, {**chosen, "tenants": _TENANTS, "samples": _SAMPLES}):
-            for rank, objects, size, count, first, most in some:
+        told: dict[int, Told] = defaultdict(Told)
+        for some in self._in_parts(_MEASURED, {**chosen, "tenants": TENANTS, "samples": SAMPLES}):
+            for rank, objects, size, count, tenants, samples in some:
                 sums[rank] = _added(sums[rank], (objects, size))
                 spaces[rank] += count
-                tenants[rank].update(first or ())
-                samples[rank].extend(most)
+                told[rank].add(tenants or (), samples)
         labels = self._labels_of(chosen)
         return tuple(
             Extent(
                 *sums[rank],
                 namespaces=spaces[rank],
-                tenants=tuple(sorted(tenants[rank])[:_TENANTS]),
-                sample_namespaces=_named(samples[rank]),
+                tenants=tuple(sorted(told[rank].tenants)),
+                sample_namespaces=told[rank].names,
                 owners=labels[rank].owners,
                 teams=labels[rank].teams,
             )
@@ -362,13 +387,8 @@ class Dependencies:
         return known.alike.count(known.places[one] for one in members if one in known.places)
 
     def _measured(self, sets: list[tuple[Member, ...]]) -> Iterator[Extent]:
-        tenants: dict[int, set[str]] = defaultdict(set)
-        samples: dict[int, list[tuple[int | None, str, str]]] = defaultdict(list)
         chosen = _chosen([(member, number) for number, members in enumerate(sets) for member in members])
-        for some in self._in_parts(_SAMPLED, {**chosen, "tenants": _TENANTS, "samples": _SAMPLES}):
-            for number, first, most in some:
-                tenants[number].update(first or ())
-                samples[number].extend(most)
+        told = self._told_of(sets)
         labels = self._labels_of(chosen)
         known = self._all()
         for number, members in enumerate(sets):
@@ -378,18 +398,35 @@ class Dependencies:
                 objects=objects,
                 size=size,
                 namespaces=self.count_namespaces(members),
-                tenants=tuple(sorted(tenants[number])[:_TENANTS]),
-                sample_namespaces=_named(samples[number]),
+                tenants=tuple(sorted(told[number].tenants)),
+                sample_namespaces=told[number].names,
                 owners=labels[number].owners,
                 teams=labels[number].teams,
             )
+
+    def _told_of(self, sets: list[tuple[Member, ...]]) -> Mapping[int, Told]:
+        """The tenants and the largest namespaces of each set of holdings, by its number."""
+        known = self._all()
+        found: dict[int, Told] = {}
+        for number, members in enumerate(sets):
+            told = known.largest.of(known.places[one] for one in members if one in known.places)
+            if told is not None:
+                found[number] = told
+        missing = [number for number in range(len(sets)) if number not in found]
+        chosen = _chosen([(member, number) for number in missing for member in sets[number]])
+        values = {**chosen, "tenants": TENANTS, "samples": SAMPLES}
+        found.update((number, Told()) for number in missing)
+        for some in self._in_parts(_SAMPLED, values) if missing else ():
+            for number, tenants, samples in some:
+                found[number].add(tenants or (), samples)
+        return found
 
     def _labels_of(self, chosen: Mapping[str, Any]) -> Mapping[int, "_Names"]:
         """Who answers for each set of holdings, by its rank."""
         if self._labelled is None:
             self._labelled = bool(self._ask(_LABELLED)[0][0])
         found: dict[int, _Names] = defaultdict(_Names)
-        for some in self._in_parts(_LABELS, {**chosen, "most": _TENANTS}) if self._labelled else ():
+        for some in self._in_parts(_LABELS, {**chosen, "most": TENANTS}) if self._labelled else ():
             for rank, owners, teams in some:
                 found[rank] = found[rank].beside(owners or (), teams or ())
         return found
@@ -399,20 +436,42 @@ class Dependencies:
             found = self._ask(_HOLDINGS)
             members: list[Member] = [(row[0], Encryption(row[1]), row[2], row[3]) for row in found]
             places = {member: place for place, member in enumerate(members)}
-            parts = self._in_parts(_ALIKE, _chosen(list(places.items())))
-            alike = Alike((ranks, count) for some in parts for ranks, count in some)
+            largest = Largest()
+            alike = Alike(self._alike(_chosen(list(places.items())), largest))
             holdings = tuple(
                 _holding(row, alike.count([place]), is_told=self._told_by_others and row[4] is not None)
                 for place, row in enumerate(found)
             )
             bits = {member: (row[-2], row[-1]) for member, row in zip(members, found, strict=True)}
-            self._known = _Known(holdings, places, alike, bits)
+            self._known = _Known(holdings, places, alike, largest, bits)
         return self._known
+
+    def _alike(self, chosen: Mapping[str, Any], largest: Largest) -> Iterator[tuple[list[int], int]]:
+        """Which holdings namespaces have data in, and how many do; `largest` is told of them."""
+        # From a part on that makes it full it wants no more.
+        texts = iter(lambda: _ALIKE if largest.is_full else _LARGEST, None)
+        for some in self._asked(texts, chosen):
+            for ranks, count, tenants, samples in some:
+                largest.add(ranks, tenants or (), samples or ())
+                yield ranks, count
 
     def _in_parts(self, text: str, values: Mapping[str, Any]) -> Iterator[list[tuple[Any, ...]]]:
         """Ask of some namespaces after the other: the answers add up, wherever their rows stand."""
-        for part in self._parts():
-            yield self._ask(text.format(part=part.text), {**values, **part.values})
+        return self._asked(repeat(text), values)
+
+    def _asked(self, texts: Iterable[str], values: Mapping[str, Any]) -> Iterator[list[tuple[Any, ...]]]:
+        """The same, where what is asked of the next may hang on what was told before."""
+        if len(self._parts()) <= _FEW or not values.keys() >= _OF_MEMBERS:
+            for text, part in zip(texts, self._parts(), strict=False):
+                yield self._ask(text.format(part=part.text), {**values, **part.values})
+            return
+        rest = {name: value for name, value in values.items() if name not in _OF_MEMBERS}
+        with self._told(), self._database.cursor() as cursor:
+            # Temporary tables are this cursor's alone.
+            cursor.execute(f"CREATE TEMPORARY TABLE told AS {_MEMBERS}", {name: values[name] for name in _OF_MEMBERS})
+            for text, part in zip(texts, self._parts(), strict=False):
+                asked = text.replace(_MEMBERS, "FROM told").format(part=part.text)
+                yield cursor.execute(asked, {**rest, **part.values} or None).fetchall()
 
     def _parts(self) -> tuple[Cut, ...]:
         if self._cut is None:
@@ -464,7 +523,7 @@ class Dependencies:
             populations[Population(population)] = min(_MOST, before[0] + objects), min(_MOST, before[1] + size)
         namespaces = [0] * len(groups)
         every, tenants, most = 0, set[str](), list[tuple[int | None, str, str]]()
-        values = {**chosen, "tenants": _TENANTS, "samples": max(worst, _SAMPLES)}
+        values = {**chosen, "tenants": TENANTS, "samples": max(worst, SAMPLES)}
         for some in self._in_parts(_TOGETHER, values):
             for ranks, count, first, top in some:
                 every += count
@@ -472,7 +531,7 @@ class Dependencies:
                 most.extend(top)
                 for rank in range(len(groups)):
                     namespaces[rank] += count if ranks >> rank & 1 else 0
-        most = heapq.nsmallest(max(worst, _SAMPLES), most, key=_by_amount)
+        most = heapq.nsmallest(max(worst, SAMPLES), most, key=by_amount)
         objects, size = _sum_of(sums.values())
         labels = reduce(
             lambda one, other: one.beside(other.owners, other.teams), self._labels_of(chosen).values(), _Names()
@@ -483,8 +542,8 @@ class Dependencies:
                 objects=objects,
                 size=size,
                 namespaces=every,
-                tenants=tuple(sorted(tenants)[:_TENANTS]),
-                sample_namespaces=tuple(f"{bucket}/{namespace}" for _, bucket, namespace, *_ in most[:_SAMPLES]),
+                tenants=tuple(sorted(tenants)[:TENANTS]),
+                sample_namespaces=tuple(f"{bucket}/{namespace}" for _, bucket, namespace, *_ in most[:SAMPLES]),
                 owners=labels.owners,
                 teams=labels.teams,
             ),
@@ -647,16 +706,6 @@ def _both(one: int | None, other: int | None) -> int | None:
 
 def _ranks(assessed: Iterable[Assessed]) -> list[tuple[Member, int]]:
     return [(member_of(one.holding), _RANKED.index(one.assessment.readability)) for one in assessed]
-
-
-def _by_amount(row: tuple[Any, ...]) -> tuple[bool, int, str, str]:
-    """Most objects first, which stand there as fewer than none; last those of which nobody saw any."""
-    held, bucket, namespace, *_ = row
-    return held is None, held or 0, bucket, namespace
-
-
-def _named(samples: Iterable[tuple[int | None, str, str]]) -> tuple[str, ...]:
-    return tuple(f"{bucket}/{namespace}" for _, bucket, namespace in heapq.nsmallest(_SAMPLES, samples, _by_amount))
 
 
 def _chosen(members: list[tuple[Member, int]], portions: Sequence[Portions] | None = None) -> dict[str, Any]:

@@ -5,17 +5,21 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auditor.errors import LedgerError
 from auditor.findings import Assessed, Assessment, Basis, Member, Readability, Subject, SubjectKind, member_of
-from auditor.inventory import dependencies, files, spaces, totals
+from auditor.inventory import dependencies, files, largest, spaces, totals
 from auditor.inventory.cuts import Cut
 from auditor.inventory.dependencies import Dependencies
 from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
 from auditor.model import Dependency, Encryption, Extent, Population, StoredObject
+from auditor.ownership.registered import Portion
 from auditor.rows import batched
 from auditor.waiver import fits
 from tests.core_builders import NOW
@@ -114,6 +118,8 @@ def test_every_question_is_answered_as_by_looking_at_each_object(
     with pytest.MonkeyPatch.context() as patch:
         for module, (name, value) in how.items():
             patch.setattr(module, name, value)
+        patch.setattr(dependencies, "_FEW", data.draw(st.integers(0, 3)))
+        patch.setattr(largest, "_SETS", data.draw(st.integers(0, 9)))
         found = opened(tmp_path_factory.mktemp("inventory"), fleet)
         holdings = found.holdings()
         assert found.extents(sets) == tuple(extent(fleet, one) for one in sets)
@@ -160,6 +166,122 @@ def test_every_question_is_answered_as_by_looking_at_each_object(
     for (bucket, readability), count in found.namespaces_by_readability(assessed).items():
         mine = [one for one in there if one[0] == bucket and (one[2] == "k1") is (readability is Readability.LOST)]
         assert count == extent(fleet, mine).namespaces
+
+
+Row = dict[str, Any]
+PLACED = st.fixed_dictionaries(
+    {
+        "namespace": st.none() | NAMES.map(lambda name: name.rpartition("/")[0] or None),
+        "key": st.sampled_from(["k1", "k2", "k3"]),
+        "key_version": st.sampled_from(["1", None]),
+        "objects": st.none() | st.integers(0, 2),
+        "portions": st.sampled_from([0, Portion.WRONG_KEY.bit, Portion.WRONG_KEY.bit | Portion.BRANCHED.bit]),
+    }
+).map(lambda one: {**one, "portions": one["portions"] if one["namespace"] else 0})
+"""What stands beside registries: what is in no namespace is in no portion."""
+MEMBERS: tuple[Member, ...] = tuple(
+    ("gs://one", Encryption.CMEK, key, version) for key in ("k1", "k2", "k3", "k4") for version in ("1", None)
+)
+
+
+def beside(path: Path, rows: Iterable[Row], rows_a_group: int = 2) -> Path:
+    told = {"bucket": "gs://one", "population": "live", "encryption": "cmek", "archived": 0}
+    fields = [pa.field("owner", pa.string()), pa.field("team", pa.string()), pa.field("portions", pa.int32())]
+    full = [
+        {**told, **one, "bytes": one["objects"], "tenant": (one["namespace"] or "").partition("/")[0] or None}
+        for one in sorted(rows, key=lambda one: (one["namespace"] or "").encode())
+    ]
+    table = pa.Table.from_pylist(full, pa.schema([*totals.SCHEMA, *fields]))
+    pq.write_table(table, path, row_group_size=rows_a_group)
+    return path
+
+
+def added(rows: Iterable[Row]) -> int | None:
+    counts = [one["objects"] for one in rows]
+    return None if None in counts else sum(counts)
+
+
+def extent_of(rows: Iterable[Row], members: Iterable[Member], bits: int) -> Extent:
+    """Of these portions, all without any, by looking at each row."""
+    chosen = {(key, version) for _, _, key, version in members}
+    found = [one for one in rows if (one["key"], one["key_version"]) in chosen and (not bits or one["portions"] & bits)]
+    spaces: dict[str, list[Row]] = {}
+    for one in found:
+        if one["namespace"]:
+            spaces.setdefault(one["namespace"], []).append(one)
+    amounts = {space: added(some) for space, some in spaces.items()}
+    most_first = sorted(spaces, key=lambda one: (amounts[one] is None, -(amounts[one] or 0), one.encode()))
+    return Extent(
+        objects=added(found),
+        size=added(found),
+        namespaces=len(spaces),
+        tenants=tuple(sorted({space.partition("/")[0] for space in spaces})),
+        sample_namespaces=tuple(f"gs://one/{space}" for space in most_first[:10]),
+    )
+
+
+@settings(max_examples=60)
+@given(
+    rows=st.lists(PLACED, max_size=25, unique_by=lambda one: (one["namespace"], one["key"], one["key_version"])),
+    sets=st.lists(st.lists(st.sampled_from(MEMBERS), unique=True, min_size=1), min_size=1, max_size=4),
+    portions=st.lists(st.sampled_from([Portion.WRONG_KEY, Portion.BRANCHED]), unique=True, min_size=1),
+    limits=st.tuples(st.integers(0, 5), st.integers(0, 3), st.sampled_from([0, 2, 20_000])),
+)
+def test_portions_of_holdings_are_what_their_rows_say(
+    tmp_path_factory: pytest.TempPathFactory,
+    *,
+    rows: list[Row],
+    sets: list[list[Member]],
+    portions: list[Portion],
+    limits: tuple[int, int, int],
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, limit in zip(("_ROWS_AT_ONCE", "_FEW"), limits, strict=False):
+            patch.setattr(dependencies, name, limit)
+        patch.setattr(largest, "_SETS", limits[2])
+        found = Dependencies((), [beside(tmp_path_factory.mktemp("placed") / "rows.parquet", rows)])
+        bits = sum(one.bit for one in portions)
+        wanted = [(some, tuple(portions)) for some in sets]
+        assert found.extents_of(wanted) == tuple(extent_of(rows, some, bits) for some in sets)
+        assert found.extents(sets) == tuple(extent_of(rows, some, 0) for some in sets)
+    for member in MEMBERS:
+        of_it = [one["portions"] for one in rows if (one["key"], one["key_version"]) == member[2:]]
+        expected = tuple(one for one in Portion if any(one.bit & some for some in of_it))
+        assert found.portions().get(member, ()) == expected
+
+
+def test_of_all_that_namespaces_have_nothing_is_read_again(tmp_path: Path) -> None:
+    names = (("a/a", "k1"), ("b/a", "k1"), ("c/a", "k2"), ("c/a", "k3"))
+    rows: list[Row] = [
+        {"namespace": name, "key": key, "key_version": "1", "objects": 1, "portions": Portion.WRONG_KEY.bit}
+        for name, key in names
+    ]
+    file = beside(tmp_path / "rows.parquet", rows)
+    found = Dependencies((), [file])
+    first, second, third = ([("gs://one", Encryption.CMEK, key, "1")] for key in ("k1", "k2", "k3"))
+    found.extents([second])
+    file.unlink()
+    both = [*second, *third]
+    assert found.extents([first, both]) == (extent_of(rows, first, 0), extent_of(rows, both, 0))
+    # All that these portions are is all that there is.
+    wanted = [(first, (Portion.WRONG_KEY,)), (both, (Portion.WRONG_KEY, Portion.BRANCHED))]
+    assert found.extents_of(wanted) == (extent_of(rows, first, 0), extent_of(rows, both, 0))
+    with pytest.raises(LedgerError, match="cannot be read"):
+        found.extents([third])
+
+
+def test_of_many_parts_a_file_that_is_gone_is_told_as_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dependencies, "_FEW", 0)
+    rows: list[Row] = [
+        {"namespace": "a", "key": key, "key_version": None, "objects": 1, "portions": 0} for key in ("k1", "k2")
+    ]
+    file = beside(tmp_path / "rows.parquet", rows)
+    found = Dependencies((), [file])
+    found.holdings()
+    file.unlink()
+    with pytest.raises(LedgerError, match="cannot be read"):
+        found.extents([[("gs://one", Encryption.CMEK, "k1", None)]])
+    assert found.failed
 
 
 PATTERNS = st.none() | st.sampled_from(["a", "a/*", "*/b", "*", "é*", "_/b", "%", "a!/b"])
