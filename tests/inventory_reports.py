@@ -91,7 +91,7 @@ def deliver(
     day = f"{at:%Y-%m-%dT%H-%MZ}"
     files = []
     for number, some in enumerate((rows[::2], rows[1::2])):
-        content = _CONTENT[made.form](some, columns)
+        content = CONTENT[made.form](some, columns)
         key = f"{home}/data/{day}-{number}.{_ENDS[made.form]}"
         cloud.store.put(made.home, key, size=len(content), data=content)
         files.append({"key": key, "size": len(content), "MD5checksum": _md5(content)})
@@ -159,4 +159,4 @@ def _parquet(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> bytes
     return out.getvalue()
 
 
-_CONTENT: Final = {"CSV": _csv, "ORC": _orc, "Parquet": _parquet}
+CONTENT: Final = {"CSV": _csv, "ORC": _orc, "Parquet": _parquet}

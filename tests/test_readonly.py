@@ -101,7 +101,14 @@ def test_only_something_new_is_put_and_only_where_the_config_says(
 def test_only_own_copies_are_read_whole(place: tuple[str, str]) -> None:
     mine = {"own_copies": ("own/copies",), "Bucket": "own", "Key": "copies/inventory/1"}
     readonly.check(*place, mine)
-    for more in ({"own_copies": ()}, {"Bucket": "data"}, {"Key": "copies"}, {"Key": "other/copies/1"}, {"Key": None}):
+    for more in (
+        {"own_copies": ()},
+        {"Bucket": "data"},
+        {"Key": "copies"},
+        {"Key": "other/copies/1"},
+        {"Key": None},
+        {"Key": "copies/../1"},
+    ):
         with pytest.raises(ReadOnlyError):
             readonly.check(*place, {**mine, **more})
 

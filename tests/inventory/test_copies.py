@@ -14,6 +14,8 @@ import pytest
 from auditor.cli import _run as run
 from auditor.embedded.aws import AwsCloud
 from auditor.embedded.google import GoogleCloud
+from auditor.errors import GoneError
+from auditor.inventory.copies import Copies
 from tests.clouds import GOOGLE_KEY, an_aws_cloud
 from tests.several import KEY, OTHER
 from tests.small import a_small_cloud
@@ -167,8 +169,43 @@ def test_a_sweep_that_cannot_be_copied_is_not_in_force_and_is_not_lost(machines:
     asked = len(machines.cloud.traffic.requests)
     third = machines.told("here", "scan", "-q")
     assert not [one for one in third["gaps"] if "kept here alone" in one["effect"]]
+    assert third["coverage"]["buckets"][0]["sweep_started"] > sweeps[0]
     assert len(machines.put()) > len(before)
-    assert machines.cloud.traffic.requests[asked:]
+    # The first that is published is the one that was whole; the scan then sweeps anew, and asks of no version again.
+    since = machines.cloud.traffic.requests[asked:]
+    assert not [one for one in since if one.verb == "HEAD" and one.target.startswith("/data/")]
+
+
+def test_what_registries_say_is_put_again_where_it_was_removed(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.inventory.registry._COPIED", 0)
+    machines.told("here", "scan", "-q")
+    before = [one for one in machines.put() if "registry" in one]
+    assert before
+    machines.lose()
+    machines.told("here", "poll", "-q")
+    assert [one for one in machines.put() if "registry" in one] == before
+
+
+def test_what_registries_say_is_refused_where_it_does_not_hold_together(machines: Machines) -> None:
+    machines.told("here", "scan", "-q")
+    machines.share_ledger()
+    machines.spoil("entries.parquet")
+    code = run(["impact", machines.key, "--config", str(machines.folder / "there" / "auditor.toml")])
+    err = machines.capsys.readouterr().err
+    assert code == 70
+    assert "is not what was put there" in err
+    assert not list((machines.folder / "there" / "state").rglob("entries.parquet"))
+
+
+def test_no_file_outside_the_state_folder_is_fetched(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    copies = Copies(tmp_path / "state", "s3://own/cmek", lambda: pytest.fail("nobody is asked"))
+    for path in (tmp_path / "state" / ".." / "evil", tmp_path / "evil", Path("/evil")):
+        with pytest.raises(GoneError, match="no file of the state folder"):
+            copies.fetch(path)
+    assert not (tmp_path / "evil").exists()
 
 
 def test_what_is_not_what_was_put_there_is_refused(machines: Machines) -> None:

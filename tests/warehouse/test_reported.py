@@ -6,18 +6,20 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from auditor.attempting import anew
 from auditor.cli import _run as run
 from auditor.embedded.aws import AwsCloud
 from auditor.errors import ReadOnlyError
 from auditor.inventory.parts import finished, rows_of
 from auditor.readonly import check
+from tests import inventory_reports
 from tests.clouds import an_aws_cloud
 from tests.forked import Forked
 from tests.inventory_reports import NAME, OF_LIVE, configure, deliver, put_manifest
@@ -388,6 +390,101 @@ def test_workers_leave_it_to_a_scan(world: World, capsys: pytest.CaptureFixture[
     assert "takes its report of S3 Inventory" in capsys.readouterr().out
     (world.folder / "report.toml").write_text(f"{(world.folder / 'report.toml').read_text()}[workers]\nprocesses = 2\n")
     assert world.told(capsys)["totals"]["objects"] == len([one for one in world.rows if not one["IsDeleteMarker"]])
+
+
+def test_a_report_that_was_begun_before_what_is_known_is_not_in_force_whoever_is_published_first(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.report(at=world.cloud.store.clock() - timedelta(hours=30))
+    # As if the other sweep was published after this one had looked.
+    monkeypatch.setattr("auditor.sweeping.refuse_overtaken", lambda *_: None)
+    (world.folder / "swept.toml").write_text(CONFIG.format(state="report", more=""))
+    world.cloud.store.put("data", "org-1/new/1", sse="aws:kms", key=OTHER)
+    swept = world.told(capsys, "swept")
+    found = world.told(capsys)
+    assert found["dependencies"] == swept["dependencies"]
+    started = [one["coverage"]["buckets"][0]["sweep_started"] for one in (swept, found)]
+    assert started[0] == started[1]
+
+
+def test_a_sweep_replaces_a_report_that_was_published_since_it_began(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.report(at=world.cloud.store.clock() - timedelta(hours=30))
+    (world.folder / "swept.toml").write_text(CONFIG.format(state="report", more=""))
+    world.cloud.store.put("data", "org-1/new/1", sse="aws:kms", key=OTHER)
+
+    def late(parts: Any, source: Any) -> Any:
+        return replace(anew(parts, source), after=0)
+
+    world.told(capsys)
+    monkeypatch.setattr("auditor.sweeping.anew", late)
+    swept = world.told(capsys, "swept")
+    assert "org-1/new" in {one["namespace"] for one in swept["dependencies"]}
+
+
+def test_a_report_of_current_versions_is_known_by_its_columns(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(world.cloud, "data", versions="All")
+    live = [one for one in world.rows if one["IsLatest"] and not one["IsDeleteMarker"]]
+    deliver(world.cloud, "data", live, world.cloud.store.clock(), OF_LIVE)
+    found = world.told(capsys)
+    assert any("its noncurrent versions" in one["effect"] for one in found["gaps"])
+    text = (world.folder / "report.toml").read_text()
+    (world.folder / "report.toml").write_text(f'{text}populations = ["noncurrent"]\n')
+    again = world.told(capsys)
+    assert any("lists current versions alone" in one["effect"] for one in again["gaps"])
+
+
+def test_a_report_of_which_nothing_is_there_is_not_believed(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(world.cloud, "data")
+    rows = [{**one, "Key": f"x{one['Key']}"} for one in world.rows]
+    deliver(world.cloud, "data", rows, world.cloud.store.clock())
+    assert "none of the 62 objects that were asked for" in world.gap(capsys)["effect"]
+
+
+@pytest.mark.parametrize("how", [{"VersionId": ""}, {"Key": "org-1/ns-1/%41"}])
+def test_what_may_be_misread_is_unknown_and_not_gone(
+    world: World, capsys: pytest.CaptureFixture[str], how: dict[str, str]
+) -> None:
+    configure(world.cloud, "data", "Parquet")
+    rows = sorted(world.rows, key=lambda row: (str(row["Key"]), str(row["VersionId"])))
+    place = next(place for place, one in enumerate(rows) if one.get("EncryptionStatus") == "SSE-KMS")
+    rows[place] = {**rows[place], **how}
+    deliver(world.cloud, "data", rows, world.cloud.store.clock())
+    (bucket,) = world.told(capsys)["coverage"]["buckets"]
+    assert (bucket["unresolved"], bucket["listed"]) == (1, len([one for one in rows if not one["IsDeleteMarker"]]))
+
+
+def test_what_is_found_nowhere_is_counted(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.report()
+    (one,) = world.cloud.store.buckets["data"].objects["outside"]
+    world.cloud.store.delete("data", "outside", one.version_id)
+    gaps = world.told(capsys)["gaps"]
+    assert any("1 object of it that nobody finds" in one["effect"] for one in gaps), gaps
+
+
+@pytest.mark.parametrize("how", ["a bit", "half", "nothing"])
+def test_a_report_that_is_kept_and_was_damaged_is_fetched_anew(
+    world: World, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    world.report()
+    first = world.told(capsys)
+    (rows,) = (world.folder / "report" / "s3-inventory").rglob("report-*.parquet")
+    content = rows.read_bytes()
+    damaged = {"half": content[: len(content) // 2], "nothing": b""}
+    rows.write_bytes(damaged.get(how, content[:90] + bytes([content[90] ^ 1]) + content[91:]))
+    assert of_data(world.told(capsys)) == of_data(first)
+    assert rows.read_bytes() == content
+
+
+def test_files_that_are_damaged_though_their_digest_is_right_are_no_fault_of_the_disk(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(inventory_reports.CONTENT, "CSV", lambda *_: b"this is no gzip at all")
+    world.report()
+    gap = world.gap(capsys)
+    assert gap["reason"] == "malformed"
+    assert "disk" not in gap["hint"]
 
 
 SCAN = """
