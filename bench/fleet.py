@@ -91,7 +91,7 @@ def main() -> None:
     }
     price = PRICES[0]
     extrapolated = {
-        "seconds_to_add_up_5_G": round(net * 5_000_000_000 / count),
+        "cpu_seconds_to_add_up_5_G": round((adding_cpu - making_cpu) * 5_000_000_000 / count),
         "usd_to_list_and_head_1_G_once": round(1e6 / 1e3 * price.lists + 1e9 / 1e3 * price.others),
         "prices": f"{price.place}, {price.as_of}; {price.source}",
     }

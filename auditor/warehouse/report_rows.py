@@ -128,8 +128,11 @@ def _demand_sense(session: duckdb.DuckDBPyConnection, form: str, bucket: str) ->
 
 
 def has_versions(rows: BinaryIO) -> bool:
-    """Whether each version was told, and not only the newest."""
-    found = pq.ParquetFile(rows).read_row_group(0, columns=["version"]).column("version")
+    """Whether each version was told, and not only the newest; of what has delete markers alone it was."""
+    file = pq.ParquetFile(rows)
+    if not file.num_row_groups:
+        return True
+    found = file.read_row_group(0, columns=["version"]).column("version")
     return found.null_count < len(found)
 
 

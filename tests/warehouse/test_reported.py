@@ -435,6 +435,13 @@ def test_a_report_of_current_versions_is_known_by_its_columns(world: World, caps
     assert any("lists current versions alone" in one["effect"] for one in again["gaps"])
 
 
+def test_a_bucket_of_delete_markers_alone_holds_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(world.cloud, "data")
+    deliver(world.cloud, "data", [one for one in world.rows if one["IsDeleteMarker"]], world.cloud.store.clock())
+    (bucket,) = world.told(capsys)["coverage"]["buckets"]
+    assert (bucket["complete"], bucket["listed"]) == (True, 0)
+
+
 def test_a_report_of_which_nothing_is_there_is_not_believed(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     configure(world.cloud, "data")
     rows = [{**one, "Key": f"x{one['Key']}"} for one in world.rows]
