@@ -95,7 +95,8 @@ class Aws:
 
     def table(self, bucket: Bucket) -> S3Tables:
         """The live inventory table of one bucket's S3 Metadata."""
-        census = self._census(bucket, self._plain(bucket))
+        # Of whatever age a version is: the table does not say of each which is the newest.
+        census = self._census(bucket.model_copy(update={"populations": ()}), self._plain(bucket))
 
         def heads(report: ByReport) -> Iterator[Coming]:
             return (some for _, some in census.shards(Listing.STORED, [Shard()], report=report))

@@ -27,13 +27,15 @@ LACKS: Final = """
 encryption_status IN ('SSE-KMS', 'DSSE-KMS') AND kms_key_arn IS NULL AND NOT COALESCE(is_delete_marker, FALSE)
 """
 """Of which rows that is so."""
-# A version without an id cannot be asked for unless it is the newest.
+# A version without an id can be asked for where it is the only one of its name. Which is the newest does not matter
+# here, and takes all names to be sorted.
 _ASKED: Final = f"""
 COPY (
-    SELECT key AS name, version_id AS version, nth = 1 AS newest, size,
+    SELECT key AS name, version_id AS version, FALSE AS newest, size,
         replace(CAST(last_modified_date AS VARCHAR), ' ', 'T') || 'Z' AS modified, NULLIF(trim(e_tag, '"'), '') AS etag,
         COALESCE(NULLIF(storage_class, ''), 'STANDARD') AS class, encryption_status AS status, FALSE AS archived
-    FROM told WHERE {LACKS} AND (version_id IS NOT NULL OR nth = 1) ORDER BY name, newest DESC, modified DESC, version
+    FROM inventory WHERE {LACKS} AND (version_id IS NOT NULL OR hash(key) NOT IN (SELECT h FROM twice))
+    ORDER BY name, modified DESC, version
 ) TO '{{asked}}' (FORMAT parquet)
 """  # noqa: S608 - words of our own
 _ANSWERED: Final = """
