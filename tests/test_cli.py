@@ -725,7 +725,7 @@ def test_a_poll_of_a_key_by_its_projects_other_name_says_by_which_data_names_it(
 
 
 # Nothing but this device fails so, and only Linux has it.
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full, which is always full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")  # Linux has it: nothing else is always full
 def test_an_answer_that_cannot_be_written_is_told(small: Small) -> None:
     command = [sys.executable, "-c", "from auditor.cli import main; main()"]
     for argv in (["rules"], small.argv("scan", "-q")):

@@ -282,7 +282,7 @@ def test_the_page_is_linked_and_says_what_nobody_has_tried() -> None:
 # What follows is worked out by Terraform itself.
 
 TERRAFORM = shutil.which("terraform")
-needs_terraform = pytest.mark.skipif(TERRAFORM is None, reason="no terraform is at hand")
+needs_terraform = pytest.mark.skipif(TERRAFORM is None, reason="no terraform is at hand")  # no package of Debian's
 # It asks nobody for a newer version, and reads no settings of whoever runs the tests.
 QUIET = {name: value for name, value in os.environ.items() if not name.startswith("TF_")} | {"CHECKPOINT_DISABLE": "1"}
 TOLD = {"aws": ("policy", "trust", "queue_policies"), "gcp": ("roles", "key_changes")}

@@ -7,8 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-import duckdb
-
 from auditor.errors import CollectError
 from auditor.inventory.files import very_file
 from auditor.inventory.sql import quoted, working
@@ -18,6 +16,7 @@ from auditor.ports import Taken
 from auditor.warehouse import iceberg, lacking
 from auditor.warehouse.aggregate import S3_METADATA_COLUMNS, statement
 from auditor.warehouse.answer import Answer
+from auditor.warehouse.unreadable import refused_by
 
 _WHAT: Final = "S3 Metadata"
 _HINT: Final = "sweep again later, or leave `s3_metadata` away"
@@ -116,7 +115,7 @@ class MetadataTable:
         if not found.rows:
             raise _refused("its table has no row: an empty bucket cannot be told from one that it knows nothing of")
         answer = folder / "answer.parquet"
-        with self._fetched(folder, found) as paths, _read(), working(folder) as session:
+        with self._fetched(folder, found) as paths, refused_by(_refused), working(folder) as session:
             files = ", ".join(f"'{quoted(very_file(one))}'" for one in paths)
             given = f"read_parquet([{files}], schema = {_schema(found.fields)}, hive_partitioning = false)"
             session.execute(f"CREATE TEMP VIEW inventory AS SELECT * FROM {given}")  # noqa: S608 - ours
@@ -166,17 +165,6 @@ def _schema(fields: Mapping[str, int]) -> str:
         for name, (kind, _) in _COLUMNS.items()
     )
     return f"MAP {{{', '.join(columns)}}}"
-
-
-@contextmanager
-def _read() -> Iterator[None]:
-    """Tell what is wrong of its files as such; what spills is written to our own disk."""
-    try:
-        yield
-    except duckdb.OperationalError:
-        raise
-    except duckdb.Error as error:
-        raise _refused(f"cannot be read: {str(error).partition(chr(10))[0][:200]}") from None
 
 
 def _refused(why: str) -> CollectError:

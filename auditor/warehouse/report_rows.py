@@ -5,7 +5,6 @@ have no head; ORC and Parquet have columns of their own, and names as they are.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -19,6 +18,7 @@ from auditor.inventory.files import UNFINISHED, put, very_file
 from auditor.inventory.sql import quoted, working
 from auditor.model import Reason
 from auditor.plurals import counted
+from auditor.warehouse.unreadable import refused_by
 
 ROWS: Final[Mapping[str, str]] = {
     "name": "VARCHAR",
@@ -95,7 +95,7 @@ def write(form: str, columns: Sequence[str], files: Sequence[Path], bucket: str,
         OSError, duckdb.OperationalError: the disk fails.
     """
     unfinished = target.with_name(f"{UNFINISHED}{target.name}")
-    with _read(), working(target.parent) as session:
+    with refused_by(lambda why: _refused(f"it {why}")), working(target.parent) as session:
         given = [_from_orc(one) for one in files] if form == "ORC" else files
         session.execute(f"CREATE TEMP VIEW report AS SELECT * FROM {_given(form, columns, given)}")  # noqa: S608 - ours
         _demand_sense(session, form, bucket)
@@ -199,17 +199,6 @@ def _columns(form: str, found: Collection[str]) -> dict[str, str]:
         "marker": "TRY_CAST(is_delete_marker AS BOOLEAN)",
         "archived": tier,
     }
-
-
-@contextmanager
-def _read() -> Iterator[None]:
-    """Tell what is wrong of its files as such; what spills is written to our own disk."""
-    try:
-        yield
-    except duckdb.OperationalError:
-        raise
-    except (duckdb.Error, ValueError) as error:
-        raise _refused(f"it cannot be read: {str(error).partition(chr(10))[0][:200]}") from None
 
 
 def _refused(why: str, reason: Reason = Reason.MALFORMED) -> CollectError:
